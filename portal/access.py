@@ -1,0 +1,34 @@
+"""Role predicates: who a person is to an organisation. Querysets' `visible_to(user)` builds on them.
+
+A signed-in stranger gets 404 (the queryset hides the object), a colleague without the role 403.
+"""
+
+from __future__ import annotations
+
+from portal.models import Membership, Organisation, StaffRole, User
+
+WRITERS = (Membership.Role.MANAGER, Membership.Role.MEMBER)
+
+
+def membership(user: User, organisation: Organisation) -> Membership | None:
+    """The user's membership in the organisation, or None."""
+    return Membership.objects.filter(user=user, organisation=organisation).first()
+
+
+def may_write(user: User, organisation: Organisation) -> bool:
+    """Whether the user may file and answer for the organisation (manager or member)."""
+    return Membership.objects.filter(user=user, organisation=organisation, role__in=WRITERS).exists()
+
+
+def may_manage(user: User, organisation: Organisation) -> bool:
+    return Membership.objects.filter(
+        user=user, organisation=organisation, role=Membership.Role.MANAGER
+    ).exists()
+
+
+def is_agent(user: User) -> bool:
+    return user.is_authenticated and user.is_agent
+
+
+def is_duty_manager(user: User) -> bool:
+    return user.is_authenticated and user.has_staff_role(StaffRole.DUTY_MANAGER)

@@ -1,0 +1,13 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
+
+
+class PortalConfig(AppConfig):
+    name = "portal"
+    verbose_name = _("Organisations and service")
+
+    def ready(self) -> None:
+        from portal.timeline import install_append_only_triggers  # noqa: PLC0415 (needs loaded models)
+
+        post_migrate.connect(install_append_only_triggers, dispatch_uid="append_only_triggers")

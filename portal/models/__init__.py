@@ -1,0 +1,27 @@
+"""The kernel's tables: people and organisations, services, calendars, the outbox."""
+
+from portal.models.accounts import ApiToken, Membership, Organisation, StaffRole, User
+from portal.models.calendars import BusinessCalendar, CalendarVersion, OwnDay, SpecialDate
+from portal.models.catalog import Service, ServiceSubscription
+from portal.models.heartbeat import Heartbeat
+from portal.models.outbox import OutboxMessage
+from portal.models.purge import Purge
+from portal.models.service_impact import ServiceImpact
+
+__all__ = [
+    "ApiToken",
+    "BusinessCalendar",
+    "CalendarVersion",
+    "Heartbeat",
+    "Membership",
+    "Organisation",
+    "OutboxMessage",
+    "OwnDay",
+    "Purge",
+    "Service",
+    "ServiceImpact",
+    "ServiceSubscription",
+    "SpecialDate",
+    "StaffRole",
+    "User",
+]

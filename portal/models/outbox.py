@@ -1,0 +1,85 @@
+"""The outbox: a message is a row first, and mail second."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from portal.models.accounts import TypedModelMeta
+
+
+def new_message_id() -> str:
+    return f"<{uuid.uuid4().hex}@{settings.MAIL_DOMAIN}>"
+
+
+class OutboxMessage(models.Model):
+    """One message to one recipient by one channel. The row decides; the broker only nudges."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("Queued")
+        CLAIMED = "claimed", _("Being sent")
+        SENT = "sent", _("Sent")
+        SET_ASIDE = "set_aside", _("Set aside")
+        DROPPED = "dropped", _("Not sent: no longer due")
+
+    class Priority(models.IntegerChoices):
+        URGENT = 0, _("Urgent")
+        NORMAL = 5, _("Normal")
+        LOW = 9, _("Low")
+
+    kind = models.CharField(_("kind"), max_length=60)
+    channel = models.CharField(_("channel"), max_length=20, default="email")
+    recipient = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="messages", verbose_name=_("recipient")
+    )
+    subject_key = models.CharField(
+        _("about"), max_length=60, blank=True, help_text=_("What the message is about, such as INC-1042.")
+    )
+    facts = models.JSONField(_("facts"), default=dict, blank=True)
+    dedupe_key = models.CharField(_("dedupe key"), max_length=200, unique=True)
+    collapse_key = models.CharField(_("collapse key"), max_length=200, blank=True)
+    is_automatic = models.BooleanField(_("automatic"), default=True)
+    priority = models.PositiveSmallIntegerField(
+        _("priority"), choices=Priority.choices, default=Priority.NORMAL
+    )
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.QUEUED)
+    state_reason = models.TextField(_("reason"), blank=True)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
+    next_attempt_at = models.DateTimeField(_("next attempt at"), default=timezone.now)
+    lease = models.UUIDField(null=True, blank=True, editable=False)
+    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    message_id = models.CharField(_("Message-ID"), max_length=200, default=new_message_id, editable=False)
+    address = models.EmailField(_("sent to"), blank=True)
+    subject = models.CharField(_("subject"), max_length=300, blank=True)
+    text = models.TextField(_("text"), blank=True)
+    html = models.TextField(_("HTML"), blank=True)
+    headers = models.JSONField(_("headers"), default=dict, blank=True)
+    answer = models.TextField(_("server's answer"), blank=True)
+    sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
+
+    class Meta(TypedModelMeta):
+        ordering = ["-created_at", "-pk"]
+        verbose_name = _("outbox message")
+        verbose_name_plural = _("outbox")
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at", "priority"],
+                name="outbox_due",
+                condition=models.Q(state__in=["queued", "claimed"]),
+            ),
+            models.Index(
+                fields=["collapse_key"],
+                name="outbox_collapse",
+                condition=models.Q(state__in=["queued", "claimed"]),
+            ),
+            models.Index(fields=["subject_key", "recipient"], name="outbox_thread"),
+            models.Index(fields=["state", "-created_at"], name="outbox_state"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} → {self.recipient}"

@@ -1,0 +1,28 @@
+"""The record of every opening of the one door through which append-only rows may go."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from portal.models.accounts import TypedModelMeta
+
+
+class Purge(models.Model):
+    """While a row with `closed_at` null is visible to a transaction, its triggers let deletions pass."""
+
+    reason = models.CharField(_("reason"), max_length=200)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("by")
+    )
+    opened_at = models.DateTimeField(_("opened at"))
+    closed_at = models.DateTimeField(_("closed at"), null=True)
+
+    class Meta(TypedModelMeta):
+        ordering = ["-opened_at"]
+        verbose_name = _("purge")
+        verbose_name_plural = _("purges")
+
+    def __str__(self) -> str:
+        return f"{self.opened_at:%Y-%m-%d} {self.reason}"
