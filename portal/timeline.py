@@ -1,0 +1,188 @@
+"""The append-only timeline: its abstract event, the triggers that hold it, and the one door out.
+
+Every room's events derive from `TimelineEvent`; after every migrate one idempotent function puts
+triggers on each of their tables, on SQLite and on PostgreSQL alike. An UPDATE is refused always, a
+DELETE (and PostgreSQL's TRUNCATE) unless the transaction sees a row of `portal_purge` that is not
+closed. `purge_door` is what writes such a row: what it lets out, it records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.utils.translation import gettext_lazy as _
+
+from portal.models import Purge
+from portal.models.accounts import TypedModelMeta
+
+if TYPE_CHECKING:
+    from portal.models import User
+
+REFUSAL = "The timeline is append-only: {what} of {table} is refused."
+
+
+class TimelineEvent(models.Model):
+    """One fact, written once. A concrete event adds its subject and `class Meta(TimelineEvent.Meta)`.
+
+    `at` is when it happened or was received (whole seconds), `recorded_at` when we wrote it down. The
+    payload holds ids and facts; names, addresses and texts live in rows that erasure can reach.
+    """
+
+    kind = models.CharField(_("kind"), max_length=40)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("by"),
+    )
+    channel = models.CharField(_("channel"), max_length=20)
+    at = models.DateTimeField(_("at"))
+    recorded_at = models.DateTimeField(_("recorded at"))
+    payload = models.JSONField(_("facts"), default=dict, blank=True)
+    is_public = models.BooleanField(_("public"), default=False)
+
+    class Meta(TypedModelMeta):
+        abstract = True
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+@contextmanager
+def purge_door(*, by: User | None, reason: str, now: datetime) -> Iterator[Purge]:
+    """One transaction in which timeline rows may be deleted; yields its record.
+
+    `by` is the person who answers for it (None: the machine), `reason` is stored and must not be empty
+    (ValueError). An exception inside undoes the deletions and the record together. Nobody else's
+    transaction ever sees the door open. Updates stay refused.
+    """
+    if not reason.strip():
+        raise ValueError("A purge needs a reason.")
+    with transaction.atomic():
+        purge = Purge.objects.create(by=by, reason=reason, opened_at=now)
+        yield purge
+        # Not save(): a flush inside the door takes the record along, and then nothing is left to close.
+        Purge.objects.filter(pk=purge.pk).update(closed_at=now)
+        purge.closed_at = now
+
+
+def timeline_models() -> list[type[TimelineEvent]]:
+    """Every concrete event of the installed apps."""
+    return [
+        model for model in apps.get_models() if issubclass(model, TimelineEvent) and not model._meta.proxy
+    ]
+
+
+def install_append_only_triggers(*, using: str = DEFAULT_DB_ALIAS, **signal: Any) -> None:
+    """Receiver of post_migrate for every app: see that each timeline table has its triggers.
+
+    It runs after each app's signal because SQLite's table remake drops triggers without a word; where
+    nothing is missing it only looks.
+    """
+    connection = connections[using]
+    tables = set(connection.introspection.table_names())
+    if Purge._meta.db_table not in tables:
+        return
+    for model in timeline_models():
+        if model._meta.db_table in tables:
+            guard_table(connection, model._meta.db_table)
+
+
+def guard_table(connection: BaseDatabaseWrapper, table: str) -> None:
+    """Install on `table` (with a primary key `id`) those triggers that it lacks. Idempotent."""
+    install = {"sqlite": _guard_on_sqlite, "postgresql": _guard_on_postgresql}[connection.vendor]
+    install(connection, table)
+
+
+def lift_triggers(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """For `RunPython` at the head of a migration that alters `portal_purge`; post_migrate undoes it.
+
+    SQLite cannot remake a table that a trigger of another one names. Elsewhere nothing is lifted.
+    """
+    connection = schema_editor.connection
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            for model in timeline_models():
+                name = f"{model._meta.db_table}_no_delete"
+                cursor.execute(f"DROP TRIGGER IF EXISTS {connection.ops.quote_name(name)}")
+
+
+def _guard_on_sqlite(connection: BaseDatabaseWrapper, table: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s", [table]
+        )
+        present = dict(cursor.fetchall())
+        for name, statement in _sqlite_triggers(connection, table).items():
+            if present.get(name) != statement:
+                cursor.execute(f"DROP TRIGGER IF EXISTS {connection.ops.quote_name(name)}")
+                cursor.execute(statement)
+
+
+def _sqlite_triggers(connection: BaseDatabaseWrapper, table: str) -> dict[str, str]:
+    """The wanted triggers: name -> the very text that sqlite_master keeps of it."""
+    quote = connection.ops.quote_name
+    is_shut = f"NOT EXISTS (SELECT 1 FROM {quote(Purge._meta.db_table)} WHERE closed_at IS NULL)"  # noqa: S608
+    # INSERT OR REPLACE deletes without firing DELETE triggers, so a known key is refused beforehand.
+    is_known = f"EXISTS (SELECT 1 FROM {quote(table)} WHERE id = NEW.id)"  # noqa: S608 (our own table)
+    rules = {"update": "1", "delete": is_shut, "insert": is_known}
+    return {
+        f"{table}_no_{verb}": (
+            f"CREATE TRIGGER {quote(f'{table}_no_{verb}')} BEFORE {verb.upper()} ON {quote(table)} "
+            f"WHEN {condition} BEGIN SELECT RAISE(ABORT, '{_refusal(verb, table)}'); END"
+        )
+        for verb, condition in rules.items()
+    }
+
+
+def _refusal(verb: str, table: str) -> str:
+    what = {"update": "changing a row", "delete": "deleting a row", "insert": "replacing a row"}[verb]
+    return REFUSAL.format(what=what, table=table)
+
+
+# Code 23001 (restrict_violation) reaches Python as IntegrityError, as SQLite's RAISE does.
+_POSTGRESQL_FUNCTION = """
+CREATE OR REPLACE FUNCTION portal_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP <> 'UPDATE' AND EXISTS (SELECT 1 FROM {purge} WHERE closed_at IS NULL) THEN
+        IF TG_OP = 'DELETE' THEN
+            RETURN OLD;
+        END IF;
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION 'The timeline is append-only: % of % is refused.', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'restrict_violation';
+END $$
+"""
+_POSTGRESQL_EVENTS = {
+    "append_only_rows": "BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW",
+    "append_only_table": "BEFORE TRUNCATE ON {table} FOR EACH STATEMENT",
+}
+
+
+def _guard_on_postgresql(connection: BaseDatabaseWrapper, table: str) -> None:
+    quoted = connection.ops.quote_name(table)
+    with connection.cursor() as cursor:
+        cursor.execute(_POSTGRESQL_FUNCTION.format(purge=connection.ops.quote_name(Purge._meta.db_table)))
+        cursor.execute(
+            "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND tgenabled <> 'D'", [quoted]
+        )
+        present = {name for (name,) in cursor.fetchall()}
+        if present >= set(_POSTGRESQL_EVENTS):
+            return  # creating a trigger locks the table against writers: not without need
+        for name, event in _POSTGRESQL_EVENTS.items():
+            cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {quoted}")
+            cursor.execute(
+                f"CREATE TRIGGER {name} {event.format(table=quoted)} EXECUTE FUNCTION portal_append_only()"
+            )
