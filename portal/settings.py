@@ -162,6 +162,7 @@ LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
 LANGUAGES = [("en", _("English")), ("tr", _("Turkish"))]
 LOCALE_PATHS = [BASE_DIR / "portal" / "locale"]
 TIME_ZONE = env.str("TIME_ZONE", default="Europe/Istanbul")
+SUPPORT_COUNTRY = env.str("SUPPORT_COUNTRY", default="TR")  # public holidays of the first calendar
 USE_I18N = True
 USE_TZ = True
 

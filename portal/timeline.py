@@ -173,7 +173,9 @@ _POSTGRESQL_EVENTS = {
 
 def _guard_on_postgresql(connection: BaseDatabaseWrapper, table: str) -> None:
     quoted = connection.ops.quote_name(table)
-    with connection.cursor() as cursor:
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        # Two servers that start at once both migrate, and a function cannot be replaced by two at once.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('append_only_triggers'))")
         cursor.execute(_POSTGRESQL_FUNCTION.format(purge=connection.ops.quote_name(Purge._meta.db_table)))
         cursor.execute(
             "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND tgenabled <> 'D'", [quoted]

@@ -124,10 +124,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     daily_summary_hour = models.PositiveSmallIntegerField(
         _("hour of the daily summary"), default=8, help_text=_("0 to 23, in your time zone.")
     )
-    hears_own_incidents_only = models.BooleanField(
-        _("only mail about my own incidents"),
+    hears_all_incidents = models.BooleanField(
+        _("mail about every incident of my organisation"),
         default=False,
-        help_text=_("P1 contacts hear of every P1 all the same."),
+        help_text=_("Otherwise about those that you reported or wrote in; P1 contacts hear of every P1."),
     )
     date_joined = models.DateTimeField(_("joined at"), default=timezone.now, editable=False)
 

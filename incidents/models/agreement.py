@@ -1,0 +1,210 @@
+"""What was promised: SLA policies in versions, communication plans, and each organisation's plan."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from incidents import sla
+from portal.models import BusinessCalendar, Organisation
+from portal.models.accounts import TypedModelMeta
+
+
+class Level(models.TextChoices):
+    P1 = "P1", "P1"
+    P2 = "P2", "P2"
+    P3 = "P3", "P3"
+
+
+class ClockKind(models.TextChoices):
+    FIRST_RESPONSE = "first_response", _("First response")
+    TARGET_ACTION = "target_action", _("Target action")
+    STATUS_UPDATE = "status_update", _("Status update")
+    RCA = "rca", _("RCA")
+
+
+class SLAPolicy(models.Model):
+    """A named set of targets. Edit it by making a new version."""
+
+    name = models.CharField(_("name"), max_length=120, unique=True)
+
+    class Meta(TypedModelMeta):
+        ordering = ["name"]
+        verbose_name = _("SLA policy")
+        verbose_name_plural = _("SLA policies")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def current_version(self) -> SLAPolicyVersion:
+        version = self.versions.order_by("-number").first()
+        if version is None:
+            raise SLAPolicyVersion.DoesNotExist(f"Policy {self} has no version yet.")
+        return version
+
+
+class SLAPolicyVersion(models.Model):
+    """The targets as they were agreed. Incidents keep the version that they were opened under."""
+
+    policy = models.ForeignKey(
+        SLAPolicy, models.PROTECT, related_name="versions", verbose_name=_("policy")
+    )
+    number = models.PositiveIntegerField(_("version"), default=1)
+    note = models.CharField(_("what changed"), max_length=300, blank=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, editable=False, related_name="+"
+    )
+
+    class Meta(TypedModelMeta):
+        ordering = ["policy__name", "-number"]
+        verbose_name = _("SLA policy version")
+        verbose_name_plural = _("SLA policy versions")
+        constraints = [
+            models.UniqueConstraint(fields=["policy", "number"], name="sla_policy_version_number")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.policy.name} v{self.number}"
+
+
+class SLATarget(models.Model):
+    """One target: for a level and a kind of clock, the rule by which it falls due."""
+
+    class Rule(models.TextChoices):
+        WITHIN_MINUTES = "within_minutes", _("Within so many minutes")
+        SAME_BUSINESS_DAY = "same_business_day", _("Within the same business day")
+        BUSINESS_DAYS = "business_days", _("Within so many business days")
+        PLANNED_RELEASE = "planned_release", _("By the planned release, or a documented solution")
+
+    class Deliverable(models.TextChoices):
+        INTERVENTION = "intervention", _("Active intervention by a named engineer")
+        ACTION_PLAN = "action_plan", _("Action plan")
+        RELEASE_OR_SOLUTION = "release_or_solution", _("Planned release or documented solution")
+
+    version = models.ForeignKey(
+        SLAPolicyVersion, models.CASCADE, related_name="targets", verbose_name=_("policy version")
+    )
+    level = models.CharField(_("level"), max_length=2, choices=Level.choices)
+    kind = models.CharField(_("clock"), max_length=20, choices=ClockKind.choices)
+    rule = models.CharField(_("rule"), max_length=20, choices=Rule.choices)
+    amount = models.PositiveIntegerField(
+        _("minutes or business days"), default=0, help_text=_("Minutes or days, as the rule says.")
+    )
+    is_around_the_clock = models.BooleanField(_("around the clock"), default=False)
+    deliverable = models.CharField(
+        _("met by"),
+        max_length=20,
+        choices=Deliverable.choices,
+        blank=True,
+        help_text=_("Only for target actions."),
+    )
+    is_on_request = models.BooleanField(_("only on request"), default=False)
+    warn_percents = models.JSONField(
+        _("warn at percent of the budget"), default=list, blank=True, help_text=_("Such as [50, 80].")
+    )
+
+    class Meta(TypedModelMeta):
+        ordering = ["level", "kind"]
+        verbose_name = _("SLA target")
+        verbose_name_plural = _("SLA targets")
+        constraints = [
+            models.UniqueConstraint(fields=["version", "level", "kind"], name="one_target_each")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.level} {self.get_kind_display()}: {self.get_rule_display()}"
+
+    def clean(self) -> None:
+        if self.rule in (self.Rule.WITHIN_MINUTES, self.Rule.BUSINESS_DAYS) and not self.amount:
+            raise ValidationError({"amount": _("Say how many minutes or business days.")})
+        if (self.kind == ClockKind.TARGET_ACTION) != bool(self.deliverable):
+            raise ValidationError(
+                {"deliverable": _("A target action, and only a target action, is met by a deliverable.")}
+            )
+        percents = self.warn_percents
+        if not isinstance(percents, list) or any(
+            not isinstance(percent, int) or not 0 < percent < 100 for percent in percents
+        ):
+            raise ValidationError({"warn_percents": _("Use whole percents from 1 to 99, such as [50, 80].")})
+
+    def as_pure(self) -> sla.Target:
+        return sla.Target(
+            rule=sla.Rule(self.rule),
+            amount=self.amount,
+            is_around_the_clock=self.is_around_the_clock,
+            deliverable=sla.Deliverable(self.deliverable) if self.deliverable else None,
+            is_on_request=self.is_on_request,
+            warn_percents=tuple(self.warn_percents),
+        )
+
+
+class CommunicationPlan(models.Model):
+    """How the customer is kept informed, and when a resolved incident closes by itself."""
+
+    name = models.CharField(_("name"), max_length=120, unique=True)
+    has_email = models.BooleanField(_("e-mail"), default=True)
+    dedicated_channel = models.CharField(_("dedicated channel"), max_length=200, blank=True)
+    reminder_days = models.PositiveSmallIntegerField(
+        _("days from resolution to the reminder"), default=3
+    )
+    close_days = models.PositiveSmallIntegerField(_("days from resolution to closing"), default=5)
+
+    class Meta(TypedModelMeta):
+        ordering = ["name"]
+        verbose_name = _("communication plan")
+        verbose_name_plural = _("communication plans")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SupportPlan(models.Model):
+    """What one organisation has: a policy version, a calendar, a communication plan, maybe a bridge."""
+
+    organisation = models.OneToOneField(
+        Organisation, models.CASCADE, related_name="support_plan", verbose_name=_("organisation")
+    )
+    policy_version = models.ForeignKey(
+        SLAPolicyVersion, models.PROTECT, related_name="support_plans", verbose_name=_("SLA policy version")
+    )
+    calendar = models.ForeignKey(
+        BusinessCalendar,
+        models.PROTECT,
+        related_name="support_plans",
+        verbose_name=_("business calendar"),
+    )
+    communication_plan = models.ForeignKey(
+        CommunicationPlan,
+        models.PROTECT,
+        related_name="support_plans",
+        verbose_name=_("communication plan"),
+    )
+    has_bridge = models.BooleanField(_("live incident bridge"), default=False)
+
+    class Meta(TypedModelMeta):
+        ordering = ["organisation__name"]
+        verbose_name = _("support plan")
+        verbose_name_plural = _("support plans")
+
+    def __str__(self) -> str:
+        return f"{self.organisation} · {self.policy_version}"
+
+
+class CannedText(models.Model):
+    """A text that staff write often, offered by the composer."""
+
+    title = models.CharField(_("title"), max_length=120, unique=True)
+    text = models.TextField(_("text"))
+
+    class Meta(TypedModelMeta):
+        ordering = ["title"]
+        verbose_name = _("canned text")
+        verbose_name_plural = _("canned texts")
+
+    def __str__(self) -> str:
+        return self.title

@@ -1,0 +1,2 @@
+def announce(incident, events, now): pass
+def register(): pass

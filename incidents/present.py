@@ -1,0 +1,201 @@
+"""Clocks as people read them: one view-model for page, mail, API and staff desk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from incidents import receipts as papers
+from incidents import sla
+from incidents.clockwork import receipt_json
+from incidents.models import Incident
+from incidents.models.facts import replay
+
+LABELS = {
+    "first_response": gettext_lazy("First response"),
+    "status_update": gettext_lazy("Next update"),
+    "rca": gettext_lazy("RCA"),
+}
+TARGET_LABELS = {
+    sla.Deliverable.INTERVENTION: gettext_lazy("Intervention"),
+    sla.Deliverable.ACTION_PLAN: gettext_lazy("Action plan"),
+    sla.Deliverable.RELEASE_OR_SOLUTION: gettext_lazy("Release or documented solution"),
+}
+STATE_WORDS = {
+    "running": gettext_lazy("Running"),
+    "paused": gettext_lazy("Paused"),
+    "met": gettext_lazy("Met"),
+    "breached": gettext_lazy("Breached"),
+    "replaced": gettext_lazy("Replaced"),
+    "cancelled": gettext_lazy("Cancelled"),
+}
+
+
+@dataclass(frozen=True)
+class ReceiptView:
+    start: datetime
+    end: datetime
+    seconds: int
+    is_counted: bool
+    reason: str
+    reason_text: str
+    question: int | None
+
+
+@dataclass(frozen=True)
+class ClockView:
+    """One clock, ready to be shown. Times are UTC; templates show them in the reader's zone."""
+
+    kind: str
+    label: str
+    level: str
+    cycle: int
+    ordinal: int
+    state: str
+    state_word: str
+    is_owed: bool
+    is_warned: bool
+    started_at: datetime
+    due_at: datetime | None
+    met_at: datetime | None
+    breached_at: datetime | None
+    ended_at: datetime | None
+    percent: int
+    warn_percents: list[int]
+    remaining_seconds: int | None
+    note: str
+    receipts: list[ReceiptView] = field(default_factory=list)
+
+    @property
+    def remaining_text(self) -> str:
+        return duration_text(self.remaining_seconds) if self.remaining_seconds is not None else ""
+
+
+def duration_text(seconds: int) -> str:
+    """Seconds as “3 h 20 min”; the sign is dropped."""
+    minutes, rest = divmod(abs(int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 72:
+        days = hours // 24
+        return ngettext("%(count)s day", "%(count)s days", days) % {"count": days}
+    if hours:
+        return _("%(hours)s h %(minutes)s min") % {"hours": hours, "minutes": minutes}
+    if minutes:
+        return _("%(minutes)s min") % {"minutes": minutes}
+    return _("%(seconds)s s") % {"seconds": rest}
+
+
+def clock_views(incident: Incident, now: datetime) -> list[ClockView]:
+    """Every clock of the incident at `now`: those still owed first by due time, then the past ones."""
+    now = now.replace(microsecond=0)
+    ledger = replay(incident, max(now, incident.computed_at))
+    views = [view_of(clock, ledger, now) for clock in ledger.clocks]
+    far = datetime.max.replace(tzinfo=now.tzinfo)
+    owed = sorted((v for v in views if v.is_owed), key=lambda view: view.due_at or far)
+    return owed + [view for view in reversed(views) if not view.is_owed]
+
+
+def current_clocks(views: Iterable[ClockView]) -> list[ClockView]:
+    """The clocks still owed, in the order of their due times."""
+    return [view for view in views if view.is_owed]
+
+
+def view_of(clock: sla.Clock, ledger: sla.Ledger, now: datetime) -> ClockView:
+    percent = papers.percent_used(clock, ledger.pauses, now)
+    passed = [p for p, at in papers.warnings(clock, ledger.pauses) if at <= now]
+    running = clock.state == sla.State.RUNNING
+    due = clock.due_at
+    return ClockView(
+        kind=str(clock.kind),
+        label=label_of(clock),
+        level=clock.level,
+        cycle=clock.cycle,
+        ordinal=clock.ordinal,
+        state=str(clock.state),
+        state_word=str(STATE_WORDS[str(clock.state)]),
+        is_owed=clock.is_owed,
+        is_warned=running and bool(passed),
+        started_at=clock.started_at,
+        due_at=due,
+        met_at=clock.met_at,
+        breached_at=clock.breached_at,
+        ended_at=clock.ended_at,
+        percent=percent,
+        warn_percents=list(clock.target.warn_percents),
+        remaining_seconds=int((due - now).total_seconds()) if due and clock.is_owed else None,
+        note=note_of(clock),
+        receipts=[receipt_view(r) for r in papers.receipts(clock, ledger.pauses, now)],
+    )
+
+
+def label_of(clock: sla.Clock) -> str:
+    if clock.kind == sla.Kind.TARGET_ACTION and clock.target.deliverable:
+        return str(TARGET_LABELS[clock.target.deliverable])
+    return str(LABELS.get(str(clock.kind), clock.kind))
+
+
+def note_of(clock: sla.Clock) -> str:
+    if clock.state == sla.State.PAUSED:
+        return _("Paused: it waits for the customer's answer and cannot be due before the time shown.")
+    if clock.due_at is None:
+        return _("No due time until a release is planned, or a solution is documented.")
+    if clock.pending:
+        return _("An update is on its way; it counts once a channel has accepted it.")
+    return ""
+
+
+def receipt_view(receipt: papers.Receipt) -> ReceiptView:
+    return ReceiptView(
+        start=receipt.start,
+        end=receipt.end,
+        seconds=receipt.seconds,
+        is_counted=receipt.is_counted,
+        reason=receipt.reason,
+        reason_text=reason_text(receipt),
+        question=receipt.question,
+    )
+
+
+def reason_text(receipt: papers.Receipt) -> str:
+    if receipt.is_counted:
+        return _("counted")
+    known = {"closed hours": _("closed hours"), "waiting for customer": _("waiting for the customer")}
+    return known.get(receipt.reason, receipt.reason)
+
+
+def clock_json(clock: sla.Clock, ledger: sla.Ledger, now: datetime) -> dict[str, Any]:
+    """A clock as the API gives it (design §5)."""
+    return {
+        "kind": str(clock.kind),
+        "level": clock.level,
+        "cycle": clock.cycle,
+        "ordinal": clock.ordinal,
+        "state": str(clock.state),
+        "started_at": clock.started_at,
+        "due_at": clock.due_at,
+        "met_at": clock.met_at,
+        "breached_at": clock.breached_at,
+        "receipts": [receipt_json(r) for r in papers.receipts(clock, ledger.pauses, now)],
+    }
+
+
+def clocks_json(incident: Incident, now: datetime) -> list[dict[str, Any]]:
+    """All clocks of the incident as the API gives them, in the order in which they started to exist."""
+    now = now.replace(microsecond=0)
+    ledger = replay(incident, max(now, incident.computed_at))
+    return [clock_json(clock, ledger, max(now, incident.computed_at)) for clock in ledger.clocks]
+
+
+def headline(incident: Incident, views: Iterable[ClockView]) -> dict[str, Any]:
+    """The first line of an incident: state in words, owner, the next promise with its time."""
+    upcoming = next(iter(current_clocks(views)), None)
+    return {
+        "status_word": incident.get_status_display(),
+        "owner": incident.assignee.get_full_name() if incident.assignee else _("no owner yet"),
+        "clock": upcoming,
+    }

@@ -1,0 +1,160 @@
+"""One pass of the clockwork over incidents: its cost grows with what is due, not with what is open.
+
+Each step takes due rows in small batches, locks one incident at a time, recomputes the truth, then
+acts. Running it twice, late, or in several processes changes nothing more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+
+from incidents import actions, sla
+from incidents import receipts as papers
+from incidents.actions.base import Act, finish
+from incidents.clockwork import key_of, recompute
+from incidents.models import Clock, Incident, Status, StatusUpdate
+from incidents.models.timeline import ClockBreached, ClockWarned
+from portal.heartbeat import beat
+from portal.models import OutboxMessage
+
+logger = logging.getLogger(__name__)
+BATCH = 100
+ACCEPTANCE_WINDOW = timedelta(days=2)
+
+
+def sweep(now: datetime) -> dict[str, int]:
+    """Do everything that is due at `now`; returns how many incidents each step touched."""
+    now = now.replace(microsecond=0)
+    done = {
+        "accepted": note_acceptances(now),
+        "published": publish_due_updates(now),
+        "clocks": look_at_clocks(now),
+        "reminded": remind_resolved(now),
+        "closed": close_unanswered(now),
+    }
+    beat("clocks", now)
+    return done
+
+
+def _each(ids: Iterable[int], step: Callable[[int], bool]) -> int:
+    """Run the step for each id on its own: one that fails is logged and never stops the others."""
+    count = 0
+    for pk in ids:
+        try:
+            count += step(pk)
+        except Exception:
+            logger.exception("sweep step %s failed for id %s", step.__name__, pk)
+    return count
+
+
+def _locked(pk: int) -> Incident | None:
+    """The incident under lock; None when another process holds it (it will look again)."""
+    skip = connection.features.has_select_for_update_skip_locked
+    return Incident.objects.select_for_update(skip_locked=skip, of=("self",) if skip else ()).filter(pk=pk).first()
+
+
+def look_at_clocks(now: datetime) -> int:
+    """Warn and breach what is due. Batches until nothing is left."""
+    total = 0
+    seen: set[int] = set()
+    while True:
+        due = Clock.objects.filter(attention_at__lte=now).order_by("attention_at")
+        ids = [pk for pk in due.values_list("incident_id", flat=True)[: BATCH * 4] if pk not in seen]
+        ids = list(dict.fromkeys(ids))[:BATCH]
+        if not ids:
+            return total
+        seen.update(ids)
+        total += _each(ids, lambda pk: attend(pk, now))
+
+
+def attend(incident_pk: int, now: datetime) -> bool:
+    """Recompute one incident's clocks, then record and announce new warnings and breaches."""
+    with transaction.atomic():
+        incident = _locked(incident_pk)
+        if incident is None:
+            return False
+        now = max(now, incident.computed_at)
+        ledger = recompute(incident, now)
+        act = Act(incident, None, now, "clockwork")
+        rows = {key_of(row): row for row in Clock.objects.filter(incident=incident)}
+        for clock in ledger.clocks:
+            _warn_or_breach(act, rows[clock.key], clock, ledger)
+        finish(act)
+    return bool(act.events)
+
+
+def _warn_or_breach(act: Act, row: Clock, clock: sla.Clock, ledger: sla.Ledger) -> None:
+    name = "/".join(map(str, clock.key))
+    if clock.breached_at is not None and not row.is_breach_told:
+        row.is_breach_told = True
+        row.save(update_fields=["is_breach_told"])
+        act.record(ClockBreached(clock=name, due_at=clock.breached_at.isoformat()))
+    elif clock.state == sla.State.RUNNING and clock.breached_at is None:
+        passed = [p for p, at in papers.warnings(clock, ledger.pauses) if at <= act.now]
+        if passed and passed[-1] > row.warned_percent:
+            row.warned_percent = passed[-1]
+            row.save(update_fields=["warned_percent"])
+            act.record(ClockWarned(clock=name, percent=passed[-1]))
+
+
+def note_acceptances(now: datetime) -> int:
+    """Record, for published updates, that a channel accepted them: the outbox knows."""
+    waiting = StatusUpdate.objects.filter(
+        state=StatusUpdate.State.PUBLISHED, accepted_at=None, published_at__gte=now - ACCEPTANCE_WINDOW
+    )
+    return _each(list(waiting.values_list("pk", flat=True)), lambda pk: note_acceptance(pk, now))
+
+
+def note_acceptance(update_pk: int, now: datetime) -> bool:
+    """Record the first acceptance of one update; with nobody to mail, its page is the channel."""
+    update = StatusUpdate.objects.select_related("incident").get(pk=update_pk)
+    messages = OutboxMessage.objects.filter(
+        subject_key=update.incident.reference, kind="status_update", facts__status_update=update.pk
+    )
+    first = messages.filter(state=OutboxMessage.State.SENT).order_by("sent_at").first()
+    if first is None and messages.exists():
+        return False
+    at = first.sent_at if first and first.sent_at else update.published_at
+    assert at is not None
+    actions.record_delivery(update, at=at, now=now, via=first.channel if first else "portal")
+    return True
+
+
+def publish_due_updates(now: datetime) -> int:
+    due = StatusUpdate.objects.filter(state=StatusUpdate.State.SCHEDULED, publish_at__lte=now)
+    return _each(list(due.values_list("pk", flat=True)), lambda pk: publish_due(pk, now))
+
+
+def publish_due(update_pk: int, now: datetime) -> bool:
+    update = StatusUpdate.objects.select_related("incident", "author").get(pk=update_pk)
+    return actions.publish_scheduled(update, now=now)
+
+
+def remind_resolved(now: datetime) -> int:
+    due = Incident.objects.filter(status=Status.RESOLVED, reminder_due_at__lte=now, closing_due_at__gt=now)
+    return _each(list(due.values_list("pk", flat=True)[:BATCH]), lambda pk: _remind(pk, now))
+
+
+def _remind(pk: int, now: datetime) -> bool:
+    try:
+        actions.remind(Incident.objects.get(pk=pk), now=now)
+    except actions.Refused:
+        return False
+    return True
+
+
+def close_unanswered(now: datetime) -> int:
+    due = Incident.objects.filter(status=Status.RESOLVED, closing_due_at__lte=now)
+    return _each(list(due.values_list("pk", flat=True)[:BATCH]), lambda pk: _close(pk, now))
+
+
+def _close(pk: int, now: datetime) -> bool:
+    try:
+        actions.close(Incident.objects.get(pk=pk), by=None, now=now, channel="clockwork")
+    except actions.Refused:
+        return False
+    return True

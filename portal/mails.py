@@ -1,0 +1,66 @@
+"""Render a mail in its recipient's language and zone."""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.utils import timezone, translation
+
+from portal.channels.base import Rendered
+from portal.models import Organisation, OutboxMessage, User
+from portal.outbox import MessageKind
+
+
+def language_of(person: User, organisation: Organisation | None = None) -> str:
+    return person.language or (organisation.language if organisation else "") or settings.LANGUAGE_CODE
+
+
+def zone_of(person: User, organisation: Organisation | None = None) -> zoneinfo.ZoneInfo:
+    name = person.time_zone or (organisation.time_zone if organisation else "") or settings.TIME_ZONE
+    return zoneinfo.ZoneInfo(name)
+
+
+def render_mail(
+    kind: str,
+    context: Mapping[str, Any],
+    *,
+    recipient: User,
+    organisation: Organisation | None = None,
+    from_name: str = "",
+    reply_to: str = "",
+) -> Rendered:
+    """Render `emails/<kind>.{subject.txt,txt,html}`; the context gains brand, site_url and recipient."""
+    full = {
+        "brand": settings.SUPPORT_BRAND,
+        "site_url": settings.SITE_URL,
+        "recipient": recipient,
+        "organisation": organisation,
+        **context,
+    }
+    with (
+        translation.override(language_of(recipient, organisation)),
+        timezone.override(zone_of(recipient, organisation)),
+    ):
+        return Rendered(
+            subject=" ".join(render_to_string(f"emails/{kind}.subject.txt", full).split()),
+            text=render_to_string(f"emails/{kind}.txt", full).strip() + "\n",
+            html=render_to_string(f"emails/{kind}.html", full),
+            from_name=from_name,
+            reply_to=reply_to,
+        )
+
+
+def render_alarm(message: OutboxMessage) -> Rendered:
+    stuck = OutboxMessage.objects.filter(pk=message.facts["message"]).first()
+    return render_mail("outbox_alarm", {"stuck": stuck}, recipient=message.recipient)
+
+
+OUTBOX_ALARM = MessageKind(
+    name="outbox_alarm",
+    render=render_alarm,
+    why_not=lambda message: "" if message.recipient.is_agent else "the recipient is not staff any more",
+)
