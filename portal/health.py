@@ -1,0 +1,207 @@
+"""Does the process live (`/healthz`), can the promise be kept (`/readyz`), and in figures (`/metrics`)?
+
+All three answer from the web process alone and need no worker. Answers name no address, no password and
+no error text of a driver. Rooms add their own figures with `register_gauge`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import unquote, urlsplit
+
+from django.conf import settings
+from django.db import Error, connection
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from portal import heartbeat, outbox
+from portal.models import Heartbeat, OutboxMessage
+
+SWEEP = "clocks"  # the heartbeat that the sweep of the clocks leaves
+BROKER_TIMEOUT_SECONDS = 1
+_BROKER_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671, "pyamqp": 5672}
+
+Labels = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of readiness: a fact in plain English, no secret in it."""
+
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """A figure of `/metrics`: `read(now)` yields (labels, value) pairs at the time of asking."""
+
+    name: str
+    help: str
+    read: Callable[[datetime], Iterable[tuple[Labels, float]]]
+
+
+_gauges: dict[str, Gauge] = {}
+
+
+def register_gauge(gauge: Gauge) -> None:
+    """Show `gauge` in `/metrics`, in place of one of the same name. For an app's ready()."""
+    _gauges[gauge.name] = gauge
+
+
+@require_safe
+@never_cache
+def healthz(request: HttpRequest) -> HttpResponse:
+    """200 while the process answers. Asks nothing of anything else."""
+    return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
+
+
+@require_safe
+@never_cache
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200 if the promise can be kept, else 503; both with {name: {ok, detail}}."""
+    checks = readiness(timezone.now())
+    status = 200 if all(check.ok for check in checks.values()) else 503
+    return JsonResponse({name: vars(check) for name, check in checks.items()}, status=status)
+
+
+@require_safe
+@never_cache
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Figures in Prometheus' text format for the bearer of METRICS_TOKEN; 404 where none is set."""
+    if not settings.METRICS_TOKEN:
+        return HttpResponse("Not found\n", status=404, content_type="text/plain; charset=utf-8")
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not constant_time_compare(token.strip(), settings.METRICS_TOKEN):
+        return HttpResponse(
+            "A token is needed.\n",
+            status=401,
+            content_type="text/plain; charset=utf-8",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    return HttpResponse(_exposition(timezone.now()), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def readiness(now: datetime) -> dict[str, Check]:
+    """What the promise stands on, each with its verdict. Never raises for a part that is down."""
+    database = check_database()
+    unknown = Check(False, "unknown: the database does not answer")
+    return {
+        "database": database,
+        "broker": check_broker(settings.CELERY_BROKER_URL),
+        "sweep": _asked(check_sweep, now) if database.ok else unknown,
+        "outbox": _asked(check_outbox, now) if database.ok else unknown,
+    }
+
+
+def is_clockwork_late(now: datetime) -> bool:
+    """Whether staff must be told that sweep or outbox lag behind."""
+    return not (check_sweep(now).ok and check_outbox(now).ok)
+
+
+def check_database() -> Check:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Error:
+        return Check(False, "does not answer")
+    return Check(True, f"{connection.vendor} answers")
+
+
+def check_sweep(now: datetime) -> Check:
+    age = heartbeat.age(SWEEP, now)
+    if age is None:
+        return Check(False, "has never run")
+    limit = settings.READY_MAX_SWEEP_AGE_SECONDS
+    return Check(age <= limit, f"last ran {age:.0f} s ago, at most {limit} s are allowed")
+
+
+def check_outbox(now: datetime) -> Check:
+    lag = outbox.lag(now)
+    limit = settings.READY_MAX_OUTBOX_LAG_SECONDS
+    return Check(lag <= limit, f"the oldest due message waits for {lag:.0f} s, at most {limit} s are allowed")
+
+
+def check_broker(url: str) -> Check:
+    """Whether wake-ups can be left at the broker: a writable folder, or a port that accepts within a second."""
+    address = urlsplit(url.split(";")[0])
+    scheme = address.scheme.split("+")[0]
+    if scheme == "memory":
+        return Check(True, "within the process")
+    if scheme == "filesystem":
+        folder = settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_out"]
+        is_writable = os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
+        return Check(is_writable, "the folder is writable" if is_writable else "the folder is not writable")
+    try:
+        _connect(address.scheme, address.hostname, address.port, address.path)
+    except (OSError, ValueError):
+        return Check(False, f"{scheme} does not accept connections")
+    return Check(True, f"{scheme} accepts connections")
+
+
+def _connect(scheme: str, host: str | None, port: int | None, path: str) -> None:
+    """Open and close a connection. OSError if that cannot be done in time."""
+    if scheme.endswith("+socket"):
+        with socket.socket(socket.AF_UNIX) as unix:
+            unix.settimeout(BROKER_TIMEOUT_SECONDS)
+            unix.connect(unquote(path))
+        return
+    target = (host or "localhost", port or _BROKER_PORTS.get(scheme, 0))
+    socket.create_connection(target, timeout=BROKER_TIMEOUT_SECONDS).close()
+
+
+def _asked(check: Callable[[datetime], Check], now: datetime) -> Check:
+    try:
+        return check(now)
+    except Error:
+        return Check(False, "unknown: the database does not answer")
+
+
+def _exposition(now: datetime) -> str:
+    """Prometheus' text format: HELP, TYPE and one line for each pair."""
+    lines = []
+    for gauge in _gauges.values():
+        lines += [f"# HELP {gauge.name} {gauge.help}", f"# TYPE {gauge.name} gauge"]
+        lines += [f"{gauge.name}{_labels(labels)} {value:g}" for labels, value in gauge.read(now)]
+    return "\n".join(lines) + "\n"
+
+
+def _labels(labels: Labels) -> str:
+    escape = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+    pairs = ",".join(f'{name}="{value.translate(escape)}"' for name, value in labels.items())
+    return f"{{{pairs}}}" if pairs else ""
+
+
+def _outbox_by_state(now: datetime) -> Iterable[tuple[Labels, float]]:
+    counted = dict(OutboxMessage.objects.order_by().values_list("state").annotate(Count("pk")))
+    return [({"state": state}, counted.get(state, 0)) for state in OutboxMessage.State.values]
+
+
+def _outbox_lag(now: datetime) -> Iterable[tuple[Labels, float]]:
+    return [({}, outbox.lag(now))]
+
+
+def _heartbeat_ages(now: datetime) -> Iterable[tuple[Labels, float]]:
+    beats = Heartbeat.objects.order_by("name")
+    return [({"name": beat.name}, max(0.0, (now - beat.beat_at).total_seconds())) for beat in beats]
+
+
+register_gauge(Gauge("portal_outbox_messages", "Outbox messages by state.", _outbox_by_state))
+register_gauge(Gauge("portal_outbox_lag_seconds", "How long the oldest due message is overdue.", _outbox_lag))
+register_gauge(Gauge("portal_heartbeat_age_seconds", "Seconds since the clockwork ran.", _heartbeat_ages))
+
+urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
+]
+PATHS = frozenset({"/healthz", "/readyz", "/metrics"})  # what must answer while the database does not
