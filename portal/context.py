@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -9,19 +10,20 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
-from portal import heartbeat
+from portal import health
+from portal.access import is_agent
 
 
 def brand(request: HttpRequest) -> dict[str, Any]:
-    """The brand, the present, and whether the clockwork is late (asked only where it is shown)."""
+    """The brand, the present, and for staff whether the clockwork is late (asked only where it is shown)."""
     now = timezone.now()
     return {
         "brand": settings.SUPPORT_BRAND,
         "now": now,
-        "is_clockwork_late": SimpleLazyObject(lambda: _is_late(now)),
+        "is_clockwork_late": SimpleLazyObject(lambda: _is_late(request, now)),
     }
 
 
-def _is_late(now: Any) -> bool:
-    age = heartbeat.age("clocks", now)
-    return age is None or age > settings.READY_MAX_SWEEP_AGE_SECONDS
+def _is_late(request: HttpRequest, now: datetime) -> bool:
+    user = getattr(request, "user", None)  # an error page may be rendered before anybody signed in
+    return user is not None and is_agent(user) and health.is_clockwork_late(now)

@@ -6,8 +6,8 @@ no error text of a driver. Rooms add their own figures with `register_gauge`.
 
 from __future__ import annotations
 
-import os
 import socket
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,7 +88,11 @@ def metrics(request: HttpRequest) -> HttpResponse:
             content_type="text/plain; charset=utf-8",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    return HttpResponse(_exposition(timezone.now()), content_type="text/plain; version=0.0.4; charset=utf-8")
+    try:
+        figures, status = _exposition(timezone.now()), 200
+    except Error:
+        figures, status = "# the database does not answer\n", 503
+    return HttpResponse(figures, status=status, content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def readiness(now: datetime) -> dict[str, Check]:
@@ -132,20 +136,26 @@ def check_outbox(now: datetime) -> Check:
 
 
 def check_broker(url: str) -> Check:
-    """Whether wake-ups can be left at the broker: a writable folder, or a port that accepts within a second."""
+    """Whether wake-ups can be left at the broker: a writable folder, or a port that accepts in a second."""
     address = urlsplit(url.split(";")[0])
     scheme = address.scheme.split("+")[0]
     if scheme == "memory":
         return Check(True, "within the process")
     if scheme == "filesystem":
-        folder = settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_out"]
-        is_writable = os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
-        return Check(is_writable, "the folder is writable" if is_writable else "the folder is not writable")
+        return _check_folder(str(settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_out"]))
     try:
         _connect(address.scheme, address.hostname, address.port, address.path)
     except (OSError, ValueError):
         return Check(False, f"{scheme} does not accept connections")
     return Check(True, f"{scheme} accepts connections")
+
+
+def _check_folder(folder: str) -> Check:
+    try:  # a nameless file: permissions alone say nothing of a full or read-only disk
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return Check(False, "the folder is not writable")
+    return Check(True, "the folder is writable")
 
 
 def _connect(scheme: str, host: str | None, port: int | None, path: str) -> None:
@@ -171,7 +181,7 @@ def _exposition(now: datetime) -> str:
     lines = []
     for gauge in _gauges.values():
         lines += [f"# HELP {gauge.name} {gauge.help}", f"# TYPE {gauge.name} gauge"]
-        lines += [f"{gauge.name}{_labels(labels)} {value:g}" for labels, value in gauge.read(now)]
+        lines += [f"{gauge.name}{_labels(labels)} {value}" for labels, value in gauge.read(now)]
     return "\n".join(lines) + "\n"
 
 

@@ -9,20 +9,26 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 
+from portal import health
 from portal.models import Organisation, User
 
 
 def person_zone_and_language(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Activate the signed-in person's zone and language, else their organisation's, else the default."""
+    """Activate the signed-in person's zone and language, else their organisation's, else the default.
+
+    A visitor keeps the language that LocaleMiddleware found. Both end with the response, so that the
+    next request of the same thread starts from nothing.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if not request.user.is_authenticated:
-            with timezone.override(zoneinfo.ZoneInfo(settings.TIME_ZONE)):
+        # To ask who a visitor is takes the database, which these must answer without.
+        if request.path in health.PATHS or not request.user.is_authenticated:
+            with timezone.override(None):
                 return get_response(request)
         zone, language = choices(request.user)
-        with timezone.override(zoneinfo.ZoneInfo(zone)), translation.override(language):
+        with timezone.override(zone_info(zone)), translation.override(language):
             request.LANGUAGE_CODE = language
             response = get_response(request)
         response.headers.setdefault("Content-Language", language)
@@ -32,10 +38,18 @@ def person_zone_and_language(
 
 
 def choices(user: User) -> tuple[str, str]:
-    """The zone's name and the language that this person reads in."""
+    """The zone's name and the language that this person reads in. One query at most, where one is empty."""
     zone, language = user.time_zone, user.language
     if not (zone and language) and not user.is_agent:
-        home = Organisation.objects.visible_to(user).order_by("pk").first()
+        home = Organisation.objects.visible_to(user).order_by("memberships__pk").first()
         if home:
             zone, language = zone or home.time_zone, language or home.language
     return zone or settings.TIME_ZONE, language or settings.LANGUAGE_CODE
+
+
+def zone_info(name: str) -> zoneinfo.ZoneInfo:
+    """The zone, or the default one where a later edition of the zones has dropped the name."""
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return zoneinfo.ZoneInfo(settings.TIME_ZONE)

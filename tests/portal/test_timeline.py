@@ -233,10 +233,11 @@ def test_the_flush_of_a_test_goes_through_the_door_and_a_bare_one_does_not(
     transactional_db: None, model: type[TimelineEvent]
 ) -> None:
     some(model)
-    with pytest.raises(CommandError, match="flushed"):
-        call_command("flush", interactive=False, verbosity=0)
+    with pytest.raises(CommandError, match="flushed") as refusal:
+        call_command("flush", interactive=False, verbosity=0, allow_cascade=True)
+    assert "append-only" in str(refusal.value.__cause__)
     assert model.objects.count() == 1
     with open_for_flush():
-        call_command("flush", interactive=False, verbosity=0)
+        call_command("flush", interactive=False, verbosity=0, allow_cascade=True)
     assert not model.objects.exists()
     assert not Purge.objects.exists()
