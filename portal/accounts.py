@@ -1,12 +1,62 @@
-"""Sign-in by allauth, with our rules: nobody signs up by themselves."""
+"""Sign-in by allauth, with our rules: nobody signs up, and links lead to our own site."""
 
 from __future__ import annotations
 
+import logging
+import smtplib
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
 from allauth.account.adapter import DefaultAccountAdapter
+from django.conf import settings
 from django.http import HttpRequest
+from django.utils import translation
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from portal.middleware import choices
+
+logger = logging.getLogger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):
+    """What allauth asks us. Its mails (password reset and the like) go out at once, not by the outbox:
+
+    their links expire within the hour, and whoever asked is waiting for them.
+    """
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """People are added by staff or invited by their organisation."""
         return False
+
+    def is_safe_url(self, url: str | None) -> bool:
+        """Only pages of this portal may follow a sign-in: no other host, however much it is trusted."""
+        return url_has_allowed_host_and_scheme(
+            url,
+            allowed_hosts={self.request.get_host(), urlsplit(settings.SITE_URL).netloc},
+            require_https=self.request.is_secure(),
+        )
+
+    def format_email_subject(self, subject: str) -> str:
+        return f"{settings.SUPPORT_BRAND}: {subject}"
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send one mail in its reader's language, with links to our own site whatever `Host:` was claimed.
+
+        A mail server that is away is logged only: the page must look as it does without an account.
+        """
+        site = SimpleNamespace(name=settings.SUPPORT_BRAND, domain=urlsplit(settings.SITE_URL).netloc)
+        links = {name: on_our_site(url) for name, url in context.items() if name.endswith("_url") and url}
+        person = context.get("user")
+        language = choices(person)[1] if person else translation.get_language()
+        try:
+            with translation.override(language):
+                super().send_mail(template_prefix, email, context | links | {"current_site": site})
+        except (OSError, smtplib.SMTPException) as error:
+            logger.error("The mail %s could not be sent: %s", template_prefix, error)
+
+
+def on_our_site(url: str) -> str:
+    """The same path under SITE_URL, whatever host the request claimed."""
+    site = urlsplit(settings.SITE_URL)
+    return urlunsplit(urlsplit(url)._replace(scheme=site.scheme, netloc=site.netloc))

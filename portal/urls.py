@@ -1,3 +1,2 @@
-from django.urls import URLPattern, URLResolver
-
-urlpatterns: list[URLPattern | URLResolver] = []
+from django.urls import include, path
+urlpatterns = [path("", include("incidents.urls"))]

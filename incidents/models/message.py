@@ -256,3 +256,7 @@ class ReplyAddress(models.Model):
 
     def __str__(self) -> str:
         return f"{self.incident_id} · {self.recipient_id}"
+
+    @property
+    def address(self) -> str:
+        return f"reply+{self.token}@{settings.MAIL_DOMAIN}"

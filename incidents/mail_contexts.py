@@ -1,0 +1,75 @@
+"""What each mail about an incident needs to know, gathered when it is sent."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from incidents import present
+from incidents.models import (
+    ActionPlan,
+    ArticleVersion,
+    Contest,
+    Incident,
+    IncidentEvent,
+    LevelValidation,
+    Message,
+    Release,
+    StatusUpdate,
+)
+from portal.models import User
+
+
+def context_of(incident: Incident, event: IncidentEvent, recipient: User) -> dict[str, Any]:
+    """The context of every mail about an event; rows that the event names are looked up by id."""
+    facts = event.payload
+    now = timezone.now()
+    views = present.clock_views(incident, now)
+    path = f"/admin/incidents/incident/{incident.pk}/change/" if recipient.is_agent else incident.get_absolute_url()
+    return {
+        "incident": incident,
+        "event": event,
+        "by": event.by,
+        "now": now,
+        "url": f"{settings.SITE_URL}{path}",
+        "clocks": [view for view in present.current_clocks(views) if view.kind != "rca"],
+        "rca_clock": next((v for v in present.current_clocks(views) if v.kind == "rca"), None),
+        "clock": _clock_named(facts.get("clock"), views),
+        "percent": facts.get("percent"),
+        "message": _one(Message, facts.get("message")),
+        "update": _one(StatusUpdate, facts.get("status_update")),
+        "plan": _one(ActionPlan, facts.get("action_plan")),
+        "validation": _one(LevelValidation, facts.get("validation")),
+        "contest": _one(Contest, facts.get("contest")),
+        "release": _one(Release, facts.get("release")),
+        "release_from": _day(facts.get("release_from")),
+        "release_on": _day(facts.get("release_on")),
+        "article_version": _one(ArticleVersion, facts.get("article_version")),
+        "engineer": _one(User, facts.get("engineer")),
+        "original": _one(Incident, facts.get("duplicate_of")),
+    }
+
+
+def _one(model: type, pk: int | None) -> Any:
+    return model._default_manager.filter(pk=pk).first() if pk else None  # type: ignore[attr-defined]
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+def _clock_named(name: str | None, views: list[present.ClockView]) -> present.ClockView | None:
+    """The clock that an event of the clockwork is about."""
+    for view in views:
+        if name == f"{view.kind}/{view.cycle}/{view.level}/{view.ordinal}":
+            return view
+    return None
+
+
+def is_public_still(event: IncidentEvent) -> bool:
+    """Whether the text that the event is about may still be read by the customer."""
+    message = _one(Message, event.payload.get("message"))
+    return message is None or message.is_public
