@@ -20,9 +20,10 @@ logger = logging.getLogger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """What allauth asks us. Its mails (password reset and the like) go out at once, not by the outbox:
+    """What allauth asks us.
 
-    their links expire within the hour, and whoever asked is waiting for them.
+    Its mails (password reset and the like) go out at once and not by the outbox: their links expire
+    within the hour, and whoever asked is waiting for them.
     """
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
