@@ -1,3 +1,29 @@
-from django.urls import path
-app_name="incidents"
-urlpatterns=[path("incidents/<str:reference>/",lambda r:None,name="detail"),path("knowledge/<slug>/",lambda r:None,name="article")]
+from django.urls import path, register_converter
+
+from incidents import views
+from portal.converters import ReferenceConverter
+
+register_converter(ReferenceConverter, "reference")
+
+app_name = "incidents"
+urlpatterns = [
+    # the list and the form
+    path("incidents/", views.incident_list, name="list"),
+    path("incidents/new/", views.new, name="new"),
+    path("incidents/new/suggestions/", views.suggestions, name="suggestions"),
+    # one incident, and what is done to it: nouns
+    path("incidents/<reference:reference>/", views.detail, name="detail"),
+    path("incidents/<reference:reference>/now/", views.now_fragment, name="now"),
+    path("incidents/<reference:reference>/timeline/", views.timeline_fragment, name="timeline"),
+    path("incidents/<reference:reference>/replies/", views.replies, name="replies"),
+    path("incidents/<reference:reference>/contest/", views.contest, name="contest"),
+    path("incidents/<reference:reference>/confirmation/", views.confirmation, name="confirmation"),
+    path("incidents/<reference:reference>/reopening/", views.reopening, name="reopening"),
+    path("incidents/<reference:reference>/withdrawal/", views.withdrawal, name="withdrawal"),
+    path("incidents/<reference:reference>/rca/", views.rca, name="rca"),
+    path("incidents/<reference:reference>/attachments/<int:pk>/", views.attachment, name="attachment"),
+    # knowledge and the promise
+    path("knowledge/", views.articles, name="articles"),
+    path("knowledge/<slug:slug>/", views.article, name="article"),
+    path("sla/", views.sla, name="sla"),
+]

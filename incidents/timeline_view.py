@@ -1,0 +1,223 @@
+"""The timeline as people read it: events, words, updates and plans in order, in a constant number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from incidents.models import (
+    ActionPlan,
+    ArticleVersion,
+    Attachment,
+    Contest,
+    Incident,
+    IncidentEvent,
+    LevelValidation,
+    Message,
+    Release,
+    Status,
+    StatusUpdate,
+)
+from portal.models import User
+
+HIDDEN = frozenset({"status_update_accepted"})
+
+
+@dataclass
+class TimelineItem:
+    """One entry: a sentence about a fact, with the words, update or plan that belong to it."""
+
+    event_id: int
+    kind: str
+    at: datetime
+    who: str
+    is_staff: bool
+    is_internal: bool
+    sentence: str
+    channel: str
+    status_from: str = ""
+    status_to: str = ""
+    message: Message | None = None
+    update: StatusUpdate | None = None
+    plan: ActionPlan | None = None
+    reason: str = ""
+    article_version: ArticleVersion | None = None
+    attachments: list[Attachment] = field(default_factory=list)
+
+    @property
+    def look(self) -> str:
+        """Which of the four looks it has: internal, update, words or fact."""
+        if self.is_internal:
+            return "internal"
+        if self.update is not None:
+            return "update"
+        return "words" if self.message is not None or self.plan is not None else "fact"
+
+
+def timeline_items(incident: Incident, user: User) -> list[TimelineItem]:
+    """What `user` may read of the incident's timeline, oldest first."""
+    events = list(
+        IncidentEvent.objects.visible_to(user).filter(incident=incident).select_related("by").order_by("pk")
+    )
+    events = [event for event in events if event.kind not in HIDDEN]
+    found = _Found(events, incident, user)
+    return [item_of(event, found, user) for event in events]
+
+
+class _Found:
+    """The rows that events name, fetched once per kind."""
+
+    def __init__(self, events: list[IncidentEvent], incident: Incident, user: User) -> None:
+        def rows(queryset: Any, name: str) -> dict[int, Any]:
+            wanted = {event.payload.get(name) for event in events} - {None}
+            return queryset.in_bulk(wanted) if wanted else {}
+
+        self.messages = rows(Message.objects.visible_to(user).select_related("author"), "message")
+        self.updates = rows(StatusUpdate.objects.filter(incident=incident), "status_update")
+        self.plans = rows(ActionPlan.objects.prefetch_related("steps"), "action_plan")
+        self.validations = rows(LevelValidation.objects.all(), "validation")
+        self.contests = rows(Contest.objects.all(), "contest")
+        self.releases = rows(Release.objects.all(), "release")
+        self.versions = rows(ArticleVersion.objects.select_related("article"), "article_version")
+        self.incidents = rows(Incident.objects.visible_to(user), "duplicate_of")
+        people = {event.payload.get("engineer") for event in events}
+        people |= {event.payload.get("assignee_to") for event in events}
+        self.people = User.objects.in_bulk(people - {None})
+        self.attachments: dict[int | None, list[Attachment]] = {}
+        for attachment in Attachment.objects.visible_to(user).filter(incident=incident):
+            self.attachments.setdefault(attachment.message_id, []).append(attachment)
+
+
+def item_of(event: IncidentEvent, found: _Found, user: User) -> TimelineItem:
+    facts = event.payload
+    message = found.messages.get(facts.get("message"))
+    item = TimelineItem(
+        event_id=event.pk,
+        kind=event.kind,
+        at=event.at,
+        who=str(event.by) if event.by else _("Clockwork"),
+        is_staff=bool(event.by and event.by.is_staff) or event.by is None,
+        is_internal=not event.is_public,
+        sentence=sentence(event, found),
+        channel=event.channel,
+        status_from=_status(facts.get("status_from")),
+        status_to=_status(facts.get("status_to")),
+        message=message,
+        update=found.updates.get(facts.get("status_update")) if "status_update" in facts else None,
+        plan=found.plans.get(facts.get("action_plan")),
+        article_version=found.versions.get(facts.get("article_version")),
+        reason=_reason(event, found),
+    )
+    if message is not None:
+        item.attachments = found.attachments.get(message.pk, [])
+    if event.kind in ("opened", "files_attached"):
+        item.attachments = _loose(event, found)
+    return item
+
+
+def _loose(event: IncidentEvent, found: _Found) -> list[Attachment]:
+    """Files that came with the report, or with their own event."""
+    loose = found.attachments.get(None, [])
+    named = event.payload.get("attachments")
+    if named is not None:
+        return [attachment for attachment in loose if attachment.pk in named]
+    return [attachment for attachment in loose if attachment.uploaded_at <= event.recorded_at]
+
+
+def _status(value: str | None) -> str:
+    return str(Status(value).label) if value else ""
+
+
+def _reason(event: IncidentEvent, found: _Found) -> str:
+    if event.kind == "level_validated":
+        return found.validations[event.payload["validation"]].reason
+    if event.kind == "lowering_contested":
+        return found.contests[event.payload["contest"]].reason
+    if event.kind == "contest_decided":
+        return found.contests[event.payload["contest"]].decision_reason
+    return ""
+
+
+def _day(text: str) -> str:
+    return date_format(date.fromisoformat(text), "j M Y")
+
+
+def _level_sentence(facts: dict[str, Any], found: _Found) -> str:
+    if facts["level_from"] == facts["level_to"]:
+        return _("validated the level: %(level)s") % {"level": facts["level_to"]}
+    return _("changed the level from %(a)s to %(b)s") % {"a": facts["level_from"], "b": facts["level_to"]}
+
+
+def _decision_sentence(facts: dict[str, Any], found: _Found) -> str:
+    if facts["is_upheld"]:
+        return _("upheld the objection: the level is %(level)s again") % {"level": facts["level_to"]}
+    return _("did not uphold the objection: the level stays %(level)s") % {"level": facts["level_to"]}
+
+
+def _assigned_sentence(facts: dict[str, Any], found: _Found) -> str:
+    person = found.people.get(facts["assignee_to"])
+    return _("gave it to %(name)s") % {"name": person} if person else _("took the owner away")
+
+
+def _clock_sentence(facts: dict[str, Any], found: _Found) -> str:
+    kind = facts["clock"].split("/")[0].replace("_", " ")
+    if "percent" in facts:
+        return _("%(percent)s %% of the time for %(clock)s used") % {"percent": facts["percent"], "clock": kind}
+    return _("%(clock)s breached") % {"clock": kind}
+
+
+def _release_version(facts: dict[str, Any], found: _Found) -> str:
+    return found.releases[facts["release"]].version
+
+
+SENTENCES: dict[str, Callable[[dict[str, Any], _Found], str]] = {
+    "opened": lambda f, r: _("reported it as %(level)s") % {"level": f["level"]},
+    "level_validated": _level_sentence,
+    "lowering_contested": lambda f, r: _("contested the lowering"),
+    "contest_decided": _decision_sentence,
+    "staff_replied": lambda f, r: _("answered"),
+    "customer_replied": lambda f, r: _("wrote"),
+    "note_added": lambda f, r: _("noted"),
+    "files_attached": lambda f, r: _("attached files"),
+    "acknowledged": lambda f, r: _("acknowledged it"),
+    "assigned": _assigned_sentence,
+    "intervention_started": lambda f, r: _("intervention by %(name)s started")
+    % {"name": r.people.get(f["engineer"])},
+    "action_plan_filed": lambda f, r: _("filed the action plan"),
+    "question_asked": lambda f, r: _("asked"),
+    "status_update_scheduled": lambda f, r: _("scheduled a status update"),
+    "status_update_held": lambda f, r: _("the scheduled update is held"),
+    "status_update_discarded": lambda f, r: _("discarded the pending update"),
+    "status_update_published": lambda f, r: _("status update"),
+    "release_planned": lambda f, r: _("planned release %(version)s for %(day)s")
+    % {"version": _release_version(f, r), "day": _day(f["release_on"])},
+    "release_moved": lambda f, r: _("moved release %(version)s from %(a)s to %(b)s")
+    % {"version": _release_version(f, r), "a": _day(f["release_from"]), "b": _day(f["release_on"])},
+    "release_shipped": lambda f, r: _("release %(version)s is out") % {"version": _release_version(f, r)},
+    "release_withdrawn": lambda f, r: _("withdrew release %(version)s") % {"version": _release_version(f, r)},
+    "solution_documented": lambda f, r: _("linked a documented solution"),
+    "restored": lambda f, r: _("service restored"),
+    "resolved": lambda f, r: _("resolved it"),
+    "confirmed": lambda f, r: _("confirmed the solution"),
+    "closed": lambda f, r: _("closed after the reminder"),
+    "closing_reminded": lambda f, r: _("reminded that it will close"),
+    "reopened": lambda f, r: _("reopened it"),
+    "withdrawn": lambda f, r: _("withdrew it"),
+    "marked_duplicate": lambda f, r: _("closed it as a duplicate of %(ref)s")
+    % {"ref": r.incidents[f["duplicate_of"]].reference},
+    "rca_requested": lambda f, r: _("asked for an RCA"),
+    "clock_warned": _clock_sentence,
+    "clock_breached": _clock_sentence,
+    "promise_changed": lambda f, r: _("moved the open clocks under a new version of the agreement"),
+    "clock_corrected": lambda f, r: _("corrected a clock: %(reason)s") % {"reason": f["reason"]},
+}
+
+
+def sentence(event: IncidentEvent, found: _Found) -> str:
+    """What happened, without who and when. KeyError for a kind without a sentence."""
+    return SENTENCES[event.kind](event.payload, found)

@@ -1,0 +1,395 @@
+"""The customer's pages. Each fetches through `visible_to`, reads the present once, and calls a verb."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import condition, require_GET, require_http_methods
+
+from incidents import actions, notify, present, promise_words
+from incidents.forms import (
+    ConfirmForm,
+    ContestForm,
+    FilterForm,
+    OpenForm,
+    ReopenForm,
+    ReplyForm,
+    WithdrawForm,
+)
+from incidents.models import Article, Attachment, Channel, Incident
+from incidents.timeline_view import timeline_items
+from portal import access
+from portal.models import Organisation, Service
+from portal.uploads import serve_attachment
+
+PAGE = 25
+STATUS_OF = {"permission": 403, "state": 409, "stale": 409, "invalid": 400}
+
+
+def get_incident(request: HttpRequest, reference: str) -> Incident:
+    """The incident if the signed-in person may see it; 404 otherwise, as for an invented one."""
+    incidents = Incident.objects.visible_to(request.user).by_reference(reference)  # type: ignore[arg-type]
+    return get_object_or_404(incidents.select_related("organisation", "assignee", "reporter"))
+
+
+# --- the list ---
+
+
+@login_required
+@require_GET
+def incident_list(request: HttpRequest) -> HttpResponse:
+    form = FilterForm(request.GET or None, user=request.user)
+    found = form.apply(Incident.objects.visible_to(request.user))
+    found = found.select_related("organisation", "assignee").prefetch_related("services").order_by("-pk")
+    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
+    query = request.GET.copy()
+    query.pop("page", None)
+    context = {
+        "form": form,
+        "page": page,
+        "words": filter_words(request, form),
+        "query": query.urlencode(),
+        "has_several_organisations": Organisation.objects.visible_to(request.user).count() > 1,
+        "may_file": may_file(request),
+    }
+    return render(request, "incidents/list.html", context)
+
+
+def filter_words(request: HttpRequest, form: FilterForm) -> list[dict[str, str]]:
+    """Each active filter in words, with the address that removes it."""
+    words = []
+    for name, field in form.fields.items():
+        value = request.GET.get(name)
+        if value and not form[name].errors:
+            query = request.GET.copy()
+            query.pop(name)
+            choices = dict(field.choices) if isinstance(field, forms.ChoiceField) else {}
+            words.append({"text": f"{field.label}: {choices.get(value, value)}", "url": f"?{query.urlencode()}"})
+    return words
+
+
+def may_file(request: HttpRequest) -> bool:
+    return any(access.may_write(request.user, o) for o in Organisation.objects.visible_to(request.user)[:20])  # type: ignore[arg-type]
+
+
+# --- filing ---
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    if request.user.is_agent:  # type: ignore[union-attr]
+        return redirect("admin:incidents_incident_add")
+    if not may_file(request):
+        return refusal_page(request, _("Viewers can read but not report. Ask a manager of your organisation."))
+    if request.method == "GET":
+        form = OpenForm(user=request.user, initial={"token": secrets.token_urlsafe(16)})
+        return render(request, "incidents/new.html", new_context(request, form))
+    form = OpenForm(request.POST, request.FILES, user=request.user)
+    earlier = request.session.get(f"filed:{request.POST.get('token', '')}")
+    if earlier:
+        return redirect("incidents:detail", earlier)
+    incident = file_incident(request, form) if form.is_valid() else None
+    if incident is None:
+        return render(request, "incidents/new.html", new_context(request, form), status=400)
+    request.session[f"filed:{form.cleaned_data['token']}"] = incident.reference
+    told = len(notify.who_would_hear("opened", incident))
+    messages.success(
+        request,
+        _("%(ref)s is filed. Support has been paged; a receipt is on its way to %(count)s people.")
+        % {"ref": incident.reference, "count": told},
+    )
+    return redirect(incident)
+
+
+def file_incident(request: HttpRequest, form: OpenForm) -> Incident | None:
+    """The new incident, or None with the refusal on the form."""
+    data = form.cleaned_data
+    try:
+        return actions.open_incident(
+            organisation=data["organisation"],
+            reporter=request.user,  # type: ignore[arg-type]
+            by=request.user,  # type: ignore[arg-type]
+            now=timezone.now(),
+            channel=Channel.PORTAL,
+            title=data["title"],
+            description=data["description"],
+            claimed_level=data["claimed_level"],
+            services=data["services"],
+            impact=data["impact"],
+            files=data["attachments"],
+        )
+    except actions.Refused as refused:
+        form.add_error(refused.field if refused.field in form.fields else None, refused.reason)
+        return None
+
+
+def new_context(request: HttpRequest, form: OpenForm) -> dict[str, Any]:
+    organisation = Organisation.objects.visible_to(request.user).first()  # type: ignore[arg-type]
+    assert organisation is not None
+    return {"form": form, "levels": promise_words.level_cards(organisation, timezone.now())}
+
+
+@login_required
+@require_GET
+def suggestions(request: HttpRequest) -> HttpResponse:
+    """Published articles that share a word with the title being typed."""
+    found = find_articles(request, request.GET.get("title", ""))[:5] if request.GET.get("title") else []
+    return render(request, "incidents/_suggestions.html", {"articles": found})
+
+
+# --- one incident ---
+
+
+def detail_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
+    user = request.user
+    now = timezone.now()
+    views = present.clock_views(incident, now)
+    return {
+        "incident": incident,
+        "now": now,
+        "headline": present.headline(incident, views),
+        "clocks": present.current_clocks(views),
+        "past_clocks": [view for view in views if not view.is_owed],
+        "items": timeline_items(incident, user),  # type: ignore[arg-type]
+        "services": incident.services.all(),
+        "may": {verb: not actions.may(verb, incident, user) for verb in CUSTOMER_VERBS},  # type: ignore[arg-type]
+        "can_contest": can_contest(incident),
+        "can_request_rca": can_request_rca(incident),
+        "release": actions.planned_release(incident),
+    }
+
+
+CUSTOMER_VERBS = ("reply", "contest_lowering", "confirm", "reopen", "withdraw", "request_rca")
+
+
+def can_contest(incident: Incident) -> bool:
+    lowering = actions.open_lowering(incident)
+    return lowering is not None and not hasattr(lowering, "contest")
+
+
+def can_request_rca(incident: Incident) -> bool:
+    is_on_request = incident.policy_version.targets.filter(
+        level=incident.level, kind="rca", is_on_request=True
+    ).exists()
+    return is_on_request and not incident.clocks.filter(kind="rca", cycle=incident.cycle).exists()
+
+
+@login_required
+@require_GET
+def detail(request: HttpRequest, reference: str) -> HttpResponse:
+    incident = get_incident(request, reference)
+    context = detail_context(request, incident)
+    forms_by_verb = {
+        "reply_form": ReplyForm(),
+        "contest_form": ContestForm(),
+        "confirm_form": ConfirmForm(prefix="confirm"),
+        "reopen_form": ReopenForm(prefix="reopen"),
+        "withdraw_form": WithdrawForm(prefix="withdraw"),
+    }
+    return render(request, "incidents/detail.html", context | forms_by_verb)
+
+
+def fragment_etag(request: HttpRequest, reference: str) -> str | None:
+    """Changes with the incident, the reader, the language, and each minute (times are relative)."""
+    if not request.user.is_authenticated:
+        return None
+    incident = get_incident(request, reference)
+    minute = int(timezone.now().timestamp()) // 60
+    parts = (incident.pk, incident.revision, incident.computed_at, request.user.pk, request.path, minute)
+    language = getattr(request, "LANGUAGE_CODE", "")
+    return f'"{hashlib.sha256(f"{parts}{language}".encode()).hexdigest()[:32]}"'
+
+
+@login_required
+@require_GET
+@condition(etag_func=fragment_etag)
+def now_fragment(request: HttpRequest, reference: str) -> HttpResponse:
+    incident = get_incident(request, reference)
+    return render(request, "incidents/_now.html", detail_context(request, incident))
+
+
+@login_required
+@require_GET
+@condition(etag_func=fragment_etag)
+def timeline_fragment(request: HttpRequest, reference: str) -> HttpResponse:
+    incident = get_incident(request, reference)
+    items = timeline_items(incident, request.user)  # type: ignore[arg-type]
+    return render(request, "incidents/_timeline.html", {"items": items, "incident": incident})
+
+
+# --- what customers do ---
+
+
+def act(
+    request: HttpRequest,
+    reference: str,
+    form_class: type[forms.Form],
+    verb: Callable[..., Any],
+    done: Callable[[Incident], str],
+    prefix: str | None = None,
+) -> HttpResponse:
+    """One door for every verb: GET shows the form alone (it works without JavaScript), POST acts."""
+    incident = get_incident(request, reference)
+    bound = request.method == "POST"
+    form = form_class(*((request.POST, request.FILES) if bound else ()), prefix=prefix)
+    status = 200
+    if bound:
+        status = 400
+        if form.is_valid():
+            try:
+                verb(
+                    incident, by=request.user, now=timezone.now(), channel=Channel.PORTAL, **inputs(form)
+                )
+            except actions.Refused as refused:
+                form.add_error(refused.field if refused.field in form.fields else None, refused.reason)
+                status = STATUS_OF[refused.kind]
+            else:
+                messages.success(request, done(incident))
+                return redirect(incident)
+    context = detail_context(request, incident) | {"form": form, "title": verb_title(verb)}
+    return render(request, "incidents/act.html", context, status=status)
+
+
+def inputs(form: forms.Form) -> dict[str, Any]:
+    data = dict(form.cleaned_data)
+    if "attachments" in data:
+        data["files"] = data.pop("attachments")
+    return data
+
+
+def verb_title(verb: Callable[..., Any]) -> str:
+    return {
+        "reply": _("Reply"),
+        "contest_lowering": _("Contest the level"),
+        "confirm": _("Confirm that it is solved"),
+        "reopen": _("Reopen"),
+        "withdraw": _("Withdraw the report"),
+        "request_rca": _("Ask for an RCA"),
+    }[verb.__name__]
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def replies(request: HttpRequest, reference: str) -> HttpResponse:
+    def done(incident: Incident) -> str:
+        if incident.status == "reported" and incident.cycle > 1:
+            return _("Your words are on the page, and the incident is open again. Support has been paged.")
+        return _("Your message is on the page, and the engineers have been told.")
+
+    return act(request, reference, ReplyForm, actions.reply, done)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def contest(request: HttpRequest, reference: str) -> HttpResponse:
+    def done(incident: Incident) -> str:
+        return _("Your objection is recorded. A duty manager has been told and decides; you will get a mail.")
+
+    return act(request, reference, ContestForm, actions.contest_lowering, done)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def confirmation(request: HttpRequest, reference: str) -> HttpResponse:
+    def done(incident: Incident) -> str:
+        return _("Thank you. The incident is closed; you can reopen it at any time.")
+
+    return act(request, reference, ConfirmForm, actions.confirm, done, prefix="confirm")
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def reopening(request: HttpRequest, reference: str) -> HttpResponse:
+    def done(incident: Incident) -> str:
+        return _("The incident is open again with new clocks. Support has been paged.")
+
+    return act(request, reference, ReopenForm, actions.reopen, done, prefix="reopen")
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def withdrawal(request: HttpRequest, reference: str) -> HttpResponse:
+    def done(incident: Incident) -> str:
+        return _("The report is withdrawn and its clocks are stopped. You can reopen it at any time.")
+
+    return act(request, reference, WithdrawForm, actions.withdraw, done, prefix="withdraw")
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def rca(request: HttpRequest, reference: str) -> HttpResponse:
+    def done(incident: Incident) -> str:
+        return _("The RCA is requested; its due time is on the page.")
+
+    return act(request, reference, forms.Form, actions.request_rca, done)
+
+
+@login_required
+@require_GET
+def attachment(request: HttpRequest, reference: str, pk: int) -> FileResponse:
+    incident = get_incident(request, reference)
+    visible = Attachment.objects.visible_to(request.user)  # type: ignore[arg-type]
+    found = get_object_or_404(visible, incident=incident, pk=pk)
+    try:
+        stored = found.file.open("rb")
+    except FileNotFoundError as error:
+        raise Http404 from error
+    return serve_attachment(stored.file, found.name, found.content_type)
+
+
+def refusal_page(request: HttpRequest, reason: str) -> HttpResponse:
+    return render(request, "403.html", {"reason": reason}, status=403)
+
+
+# --- knowledge and the promise ---
+
+
+def find_articles(request: HttpRequest, words: str) -> Any:
+    """Visible articles whose published version has one of the longer words."""
+    found = Article.objects.visible_to(request.user).published().select_related("published_version")  # type: ignore[arg-type]
+    terms = [word for word in words.split()[:12] if len(word) > 2]
+    if words.strip() and not terms:
+        return found.none()
+    query = Q()
+    for word in terms:
+        query |= Q(published_version__title__icontains=word)
+        query |= Q(published_version__text__icontains=word)
+    return found.filter(query).order_by("published_version__title")
+
+
+@login_required
+@require_GET
+def articles(request: HttpRequest) -> HttpResponse:
+    words = request.GET.get("q", "")[:200]
+    page = Paginator(find_articles(request, words), PAGE).get_page(request.GET.get("page"))
+    return render(request, "incidents/articles.html", {"page": page, "q": words})
+
+
+@login_required
+@require_GET
+def article(request: HttpRequest, slug: str) -> HttpResponse:
+    found = get_object_or_404(Article.objects.visible_to(request.user).published(), slug=slug)  # type: ignore[arg-type]
+    return render(request, "incidents/article.html", {"article": found, "version": found.published_version})
+
+
+@login_required
+@require_GET
+def sla(request: HttpRequest) -> HttpResponse:
+    now = timezone.now()
+    organisations = Organisation.objects.visible_to(request.user)  # type: ignore[arg-type]
+    promises = [promise_words.promise_of(organisation, now) for organisation in organisations[:20]]
+    services = Service.objects.visible_to(request.user)  # type: ignore[arg-type]
+    return render(request, "incidents/sla.html", {"promises": promises, "services": services})

@@ -1,0 +1,37 @@
+"""A person's own settings."""
+
+from __future__ import annotations
+
+import zoneinfo
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from portal.models import User
+
+
+class ProfileForm(forms.ModelForm):
+    """Name, language, zone and what to be mailed about."""
+
+    daily_summary_hour = forms.IntegerField(
+        label=_("Hour of the daily summary"), min_value=0, max_value=23, help_text=_("0 to 23, in your time zone.")
+    )
+
+    class Meta:
+        model = User
+        fields = [
+            "name",
+            "language",
+            "time_zone",
+            "hears_all_incidents",
+            "has_daily_summary",
+            "daily_summary_hour",
+        ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        zones = [("", _("My organisation's"))] + [(z, z) for z in sorted(zoneinfo.available_timezones())]
+        self.fields["time_zone"] = forms.ChoiceField(
+            label=_("Time zone"), choices=zones, required=False, help_text=_("Pages and mails use it.")
+        )

@@ -1,0 +1,28 @@
+"""The customer's home: what waits for me, what is open with its clocks, how my services are."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from incidents.models import Incident, Status
+from portal.status import service_rows
+
+
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    """Staff land on their desk."""
+    user = request.user
+    if user.is_agent:  # type: ignore[union-attr]
+        return redirect("admin:index")
+    incidents = Incident.objects.visible_to(user).select_related("organisation", "assignee")  # type: ignore[arg-type]
+    context = {
+        "waiting": incidents.filter(status__in=[Status.WAITING_FOR_CUSTOMER, Status.RESOLVED]).order_by(
+            "-last_changed_at"
+        )[:10],
+        "open": incidents.unresolved().order_by("next_due_at", "pk")[:20],
+        "recent": incidents.filter(status=Status.CLOSED).order_by("-closed_at")[:5],
+        "services": service_rows(user),  # type: ignore[arg-type]
+    }
+    return render(request, "portal/home.html", context)
