@@ -1,10 +1,15 @@
-"""Uploads: checked at the door, kept under random names, served as attachments that cannot act."""
+"""Uploads: checked at the door, kept under random names, served as attachments that cannot act.
+
+Nothing here opens an archive or a document. What the sender says about the type is never believed: the
+extension must be on the list, and the first bytes must be of that kind.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import secrets
+import unicodedata
 from dataclasses import dataclass
 from typing import IO
 
@@ -13,35 +18,46 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.http import FileResponse
+from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 
-# Extension -> content type that we will say. What the sender says is never believed.
-ALLOWED = {
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+TEXTS = {
     ".csv": "text/csv",
-    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     ".eml": "message/rfc822",
+    ".har": "application/json",
+    ".json": "application/json",
+    ".log": "text/plain",
+    ".md": "text/plain",
+    ".txt": "text/plain",
+    ".yaml": "text/plain",
+    ".yml": "text/plain",
+}
+BINARIES = {
+    ".docx": f"{_OFFICE}.wordprocessingml.document",
     ".gif": "image/gif",
     ".gz": "application/gzip",
     ".jpeg": "image/jpeg",
     ".jpg": "image/jpeg",
-    ".json": "application/json",
-    ".log": "text/plain",
-    ".md": "text/plain",
+    ".mp4": "video/mp4",
     ".pdf": "application/pdf",
     ".png": "image/png",
-    ".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-    ".txt": "text/plain",
+    ".pptx": f"{_OFFICE}.presentationml.presentation",
+    ".tgz": "application/gzip",
     ".webp": "image/webp",
-    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    ".yaml": "text/plain",
-    ".yml": "text/plain",
+    ".xlsx": f"{_OFFICE}.spreadsheetml.sheet",
     ".zip": "application/zip",
 }
-BINARY = {".docx", ".gif", ".gz", ".jpeg", ".jpg", ".pdf", ".png", ".pptx", ".webp", ".xlsx", ".zip"}
-SAME_CONTENT = {".jpeg": ".jpg", ".docx": ".zip", ".pptx": ".zip", ".xlsx": ".zip"}
+ALLOWED = TEXTS | BINARIES  # extension -> the content type that we will say
+SERVED_AS_THEY_ARE = {"application/pdf", "image/gif", "image/jpeg", "image/png", "image/webp", "text/plain"}
 NAME_LENGTH = 150
-UNSAFE = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029\u202a-\u202e\u2066-\u2069<>:\"/\\|?*]+")
-RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+_SAME_BYTES = {".jpeg": ".jpg", ".tgz": ".gz", ".docx": ".zip", ".pptx": ".zip", ".xlsx": ".zip"}
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_UNSAFE = re.compile(r'[<>:"/\\|?*]+')
+_INVISIBLE = {"Cf"}  # direction marks that make exe.txt out of txt.exe, and their kin
+_UNPRINTABLE = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³])\s*(\..*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -58,48 +74,67 @@ def random_name() -> str:
 
 
 def clean_name(name: str) -> str:
-    """The sender's file name without folders, control characters or reserved words, 150 characters at most."""
-    base = os.path.basename(name.replace("\\", "/"))
-    base = UNSAFE.sub("_", base).strip(" .") or "file"
-    if RESERVED.fullmatch(base):
+    """The sender's file name as any system can keep it: no folder, no control character, no reserved word.
+
+    At most 150 characters, the extension kept; "file" where nothing is left.
+    """
+    base = unicodedata.normalize("NFC", name).replace("\\", "/").rsplit("/", 1)[-1]
+    kinds = ((character, unicodedata.category(character)) for character in base)
+    base = "".join("_" if kind in _UNPRINTABLE else c for c, kind in kinds if kind not in _INVISIBLE)
+    base = " ".join(_UNSAFE.sub("_", base).split()).strip(" .")
+    if _RESERVED.fullmatch(base):
         base = f"_{base}"
-    stem, extension = os.path.splitext(base)
-    return stem[: NAME_LENGTH - len(extension[:10])] + extension[:10]
+    stem, extension = os.path.splitext(base or "file")
+    extension = extension[:10]
+    return (stem[: NAME_LENGTH - len(extension)].rstrip(" .") + extension).rstrip(" .")
 
 
 def validate_upload(file: UploadedFile) -> Checked:
     """Check size, kind and content of an upload. ValidationError with a sentence for the sender."""
     name = clean_name(file.name or "")
     extension = os.path.splitext(name)[1].lower()
-    size = file.size or 0
-    if size == 0:
-        raise ValidationError(_("“%(name)s” is empty.") % {"name": name})
-    if size > settings.UPLOAD_MAX_BYTES:
-        limit = settings.UPLOAD_MAX_BYTES // (1024 * 1024)
-        raise ValidationError(_("“%(name)s” is larger than %(limit)s MB.") % {"name": name, "limit": limit})
+    if not file.size:
+        raise ValidationError(_("“%(name)s” is empty."), code="empty", params={"name": name})
+    if file.size > settings.UPLOAD_MAX_BYTES:
+        raise ValidationError(
+            _("“%(name)s” is larger than %(limit)s."),
+            code="too_large",
+            params={"name": name, "limit": filesizeformat(settings.UPLOAD_MAX_BYTES)},
+        )
     if extension not in ALLOWED:
         raise ValidationError(
-            _("“%(name)s” is of a kind that we do not take. Allowed: %(kinds)s. Put others into a .zip.")
-            % {"name": name, "kinds": ", ".join(sorted(ALLOWED))}
+            _("“%(name)s” is of a kind that we do not take. Allowed: %(kinds)s. Put others into a .zip."),
+            code="kind",
+            params={"name": name, "kinds": ", ".join(sorted(ALLOWED))},
         )
-    _check_content(file, name, extension)
+    if not _is_what_it_says(file, extension):
+        raise ValidationError(
+            _("“%(name)s” is not what its name says. Rename it to what it is, or put it into a .zip."),
+            code="content",
+            params={"name": name},
+        )
     return Checked(name=name, content_type=ALLOWED[extension])
 
 
-def _check_content(file: UploadedFile, name: str, extension: str) -> None:
+def serve_attachment(file: IO[bytes], name: str, content_type: str) -> FileResponse:
+    """Send a stored file as a download: never rendered, never sniffed, kept by nobody on the way."""
+    said = content_type if content_type in SERVED_AS_THEY_ARE else "application/octet-stream"
+    response = FileResponse(file, as_attachment=True, filename=clean_name(name), content_type=said)
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response["Cache-Control"] = "private, no-store"
+    response["Cross-Origin-Resource-Policy"] = "same-origin"
+    return response
+
+
+def _is_what_it_says(file: UploadedFile, extension: str) -> bool:
+    """Text has no NUL (Windows' logs, in UTF-16, begin with its mark); all else has its signature."""
     file.seek(0)
     head = file.read(8192)
     file.seek(0)
-    if extension in BINARY:
-        wanted = SAME_CONTENT.get(extension, extension)
-        is_right = wanted in _kinds(head)
-    else:
-        is_right = b"\0" not in head
-    if not is_right:
-        raise ValidationError(
-            _("“%(name)s” is not what its name says. Rename it to what it is, or put it into a .zip.")
-            % {"name": name}
-        )
+    if extension in TEXTS:
+        return head.startswith(_UTF_16) or b"\0" not in head
+    return _SAME_BYTES.get(extension, extension) in _kinds(head)
 
 
 def _kinds(head: bytes) -> set[str]:
@@ -109,14 +144,4 @@ def _kinds(head: bytes) -> set[str]:
     except puremagic.PureError:
         return set()
     kinds = {match.extension.lower() for match in found}
-    return kinds | {SAME_CONTENT.get(kind, kind) for kind in kinds}
-
-
-def serve_attachment(file: IO[bytes], name: str, content_type: str) -> FileResponse:
-    """Send a stored file as a download: never rendered, never sniffed, never cached by others."""
-    response = FileResponse(file, as_attachment=True, filename=name, content_type=content_type)
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response["Cache-Control"] = "private, no-store"
-    response["Cross-Origin-Resource-Policy"] = "same-origin"
-    return response
+    return kinds | {_SAME_BYTES.get(kind, kind) for kind in kinds}

@@ -1,0 +1,405 @@
+"""The API's door to incidents: the same verbs, rules and refusals as the pages. Nouns, not verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import exceptions, mixins, serializers, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from incidents import actions
+from incidents import serializers as shapes
+from incidents.forms import search
+from incidents.models import Article, Attachment, Channel, Incident, Level, Message, Status, StatusUpdate
+from incidents.models.timeline import IncidentEvent
+from portal.api import Conflict, Pages, TokenScope, narrowed
+from portal.models import Organisation, Service, User
+
+DOOR = (IsAuthenticated, TokenScope)
+
+
+def refusal(refused: actions.Refused) -> exceptions.APIException:
+    """A verb's refusal as the HTTP status that fits it."""
+    if refused.kind == "permission":
+        return exceptions.PermissionDenied(refused.reason)
+    if refused.kind in ("state", "stale"):
+        return Conflict(refused.reason)
+    return exceptions.ValidationError({refused.field or "non_field_errors": [refused.reason]})
+
+
+class IncidentFilter(django_filters.FilterSet):
+    status = django_filters.MultipleChoiceFilter(choices=Status.choices)
+    level = django_filters.MultipleChoiceFilter(choices=Level.choices)
+    organisation = django_filters.CharFilter(field_name="organisation__slug")
+    service = django_filters.CharFilter(field_name="services__slug")
+    q = django_filters.CharFilter(method="by_words", label="words in title, description or reference")
+
+    class Meta:
+        model = Incident
+        fields = ["status", "level", "organisation", "service"]
+
+    def by_words(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return search(queryset, value.replace("\0", ""))
+
+
+INCIDENT = {200: shapes.IncidentSerializer}
+CREATED = {201: shapes.IncidentSerializer}
+
+
+def verb(shape: type[serializers.Serializer] | None, url_path: str, methods: tuple[str, ...] = ("post",)) -> Any:
+    """A noun of an incident that is POSTed to use a verb; answers with the incident."""
+
+    def decorate(function: Callable[..., Response]) -> Any:
+        documented = extend_schema(request=shape, responses=CREATED, operation_id=f"incident_{function.__name__}")
+        return action(detail=True, methods=list(methods), url_path=url_path)(documented(function))
+
+    return decorate
+
+
+@extend_schema_view(
+    list=extend_schema(responses=shapes.IncidentRowSerializer(many=True)),
+    create=extend_schema(request=shapes.OpenSerializer, responses=CREATED),
+)
+class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+    """Incidents of the caller's organisations; all of them for staff."""
+
+    permission_classes = DOOR
+    pagination_class = Pages
+    filterset_class = IncidentFilter
+    serializer_class = shapes.IncidentSerializer
+    lookup_field = "reference"
+    lookup_value_regex = r"INC-[1-9][0-9]{0,17}"
+    queryset = Incident.objects.none()
+
+    def get_queryset(self) -> QuerySet[Incident]:
+        if getattr(self, "swagger_fake_view", False):
+            return Incident.objects.none()
+        found = narrowed(Incident.objects.visible_to(self.request.user), self.request)  # type: ignore[arg-type]
+        return found.select_related("organisation", "reporter", "assignee").prefetch_related("services")
+
+    def get_object(self) -> Incident:
+        self.check_permissions(self.request)
+        return get_object_or_404(self.get_queryset().by_reference(self.kwargs["reference"]))  # type: ignore[attr-defined]
+
+    def get_serializer_class(self) -> Any:
+        return shapes.IncidentRowSerializer if self.action == "list" else self.serializer_class
+
+    # --- filing ---
+
+    def create(self, request: Request) -> Response:
+        shape = shapes.OpenSerializer(data=request.data, context={"request": request})
+        shape.is_valid(raise_exception=True)
+        data = dict(shape.validated_data)
+        organisation = data.pop("organisation", None) or self.only_organisation()
+        if not narrowed(Organisation.objects.filter(pk=organisation.pk), request, "pk").exists():
+            raise exceptions.ValidationError({"organisation": ["This token is for another organisation."]})
+        reporter = self.reporter(data.pop("reporter", None), organisation)
+        try:
+            incident = actions.open_incident(
+                organisation=organisation,
+                reporter=reporter,
+                by=request.user,
+                now=timezone.now(),
+                channel=Channel.API,
+                **data,
+            )
+        except actions.Refused as refused:
+            raise refusal(refused) from refused
+        return self.answer(incident, status.HTTP_201_CREATED)
+
+    def only_organisation(self) -> Organisation:
+        found = narrowed(Organisation.objects.visible_to(self.request.user), self.request, "pk")[:2]  # type: ignore[arg-type]
+        if len(found) != 1:
+            raise exceptions.ValidationError({"organisation": ["Say for which organisation."]})
+        return found[0]
+
+    def reporter(self, email: str | None, organisation: Organisation) -> User:
+        user: User = self.request.user  # type: ignore[assignment]
+        if email is None or email.lower() == user.email:
+            return user
+        if user.is_agent:
+            people = User.objects.filter(memberships__organisation=organisation, is_active=True)
+            found = people.filter(email=email.lower()).first()
+            if found:
+                return found
+        raise exceptions.ValidationError({"reporter": ["No such person in this organisation."]})
+
+    # --- how verbs are used and answered ---
+
+    def use(self, verb: Callable[..., Any], shape: type[serializers.Serializer] | None, **more: Any) -> Response:
+        """Check the input's shape, use the verb, answer with the incident as it is afterwards."""
+        incident = self.get_object()
+        data: dict[str, Any] = {}
+        if shape is not None:
+            given = shape(data=self.request.data)
+            given.is_valid(raise_exception=True)
+            data = dict(given.validated_data)
+        return self.act(incident, verb, **data, **more)
+
+    def act(self, incident: Incident, verb: Callable[..., Any], **data: Any) -> Response:
+        revision = self.request.headers.get("X-Revision")
+        try:
+            verb(
+                incident,
+                by=self.request.user,
+                now=timezone.now(),
+                channel=Channel.API,
+                revision=int(revision) if revision and revision.isdecimal() else None,
+                **data,
+            )
+        except actions.Refused as refused:
+            raise refusal(refused) from refused
+        return self.answer(Incident.objects.get(pk=incident.pk), status.HTTP_201_CREATED)
+
+    def answer(self, incident: Incident, code: int = status.HTTP_200_OK) -> Response:
+        return Response(shapes.IncidentSerializer(incident, context={"request": self.request}).data, status=code)
+
+    def listed(self, shape: type[serializers.Serializer], rows: Any, **context: Any) -> Response:
+        return Response(shape(rows, many=True, context=context).data)
+
+    # --- reading ---
+
+    @extend_schema(responses=shapes.EventSerializer(many=True), filters=False)
+    @action(detail=True, filterset_class=None, pagination_class=None)
+    def events(self, request: Request, reference: str) -> Response:
+        visible = IncidentEvent.objects.visible_to(request.user)  # type: ignore[arg-type]
+        return self.listed(
+            shapes.EventSerializer, visible.filter(incident=self.get_object()).select_related("by")
+        )
+
+    @extend_schema(responses=shapes.ClockSerializer(many=True), filters=False)
+    @action(detail=True, filterset_class=None, pagination_class=None)
+    def clocks(self, request: Request, reference: str) -> Response:
+        return Response(shapes.IncidentSerializer(self.get_object()).data["clocks"])
+
+    def messages(self, *kinds: str) -> Response:
+        visible = Message.objects.visible_to(self.request.user)  # type: ignore[arg-type]
+        rows = visible.filter(incident=self.get_object(), kind__in=kinds).select_related("author")
+        return self.listed(shapes.MessageSerializer, rows)
+
+    # --- words ---
+
+    @extend_schema(methods=["GET"], responses=shapes.MessageSerializer(many=True), filters=False)
+    @extend_schema(methods=["POST"], request=shapes.TextSerializer, responses=CREATED)
+    @action(detail=True, methods=["get", "post"], filterset_class=None, pagination_class=None)
+    def replies(self, request: Request, reference: str) -> Response:
+        if request.method == "POST":
+            return self.use(actions.reply, shapes.TextSerializer)
+        return self.messages("reply", "question", "solution", "resolution", "reason")
+
+    @extend_schema(methods=["GET"], responses=shapes.MessageSerializer(many=True), filters=False)
+    @extend_schema(methods=["POST"], request=shapes.TextSerializer, responses=CREATED)
+    @action(detail=True, methods=["get", "post"], filterset_class=None, pagination_class=None)
+    def notes(self, request: Request, reference: str) -> Response:
+        if request.method == "POST":
+            return self.use(actions.add_note, shapes.TextSerializer)
+        if not request.user.is_agent:  # type: ignore[union-attr]
+            self.get_object()
+            raise exceptions.PermissionDenied()
+        return self.messages("note")
+
+    @verb(shapes.TextSerializer, "question")
+    def question(self, request: Request, reference: str) -> Response:
+        return self.use(actions.ask_customer, shapes.TextSerializer)
+
+    # --- level ---
+
+    @verb(shapes.LevelValidationSerializer, "level-validation")
+    def level_validation(self, request: Request, reference: str) -> Response:
+        return self.use(actions.validate_level, shapes.LevelValidationSerializer)
+
+    @extend_schema(methods=["POST"], request=shapes.ReasonSerializer, responses=CREATED)
+    @extend_schema(methods=["PATCH"], request=shapes.DecisionSerializer, responses=CREATED)
+    @action(detail=True, methods=["post", "patch"])
+    def contest(self, request: Request, reference: str) -> Response:
+        """POST: the customer contests a lowering. PATCH: a duty manager decides."""
+        if request.method == "PATCH":
+            return self.use(actions.decide_contest, shapes.DecisionSerializer)
+        return self.use(actions.contest_lowering, shapes.ReasonSerializer)
+
+    # --- work ---
+
+    @verb(None, "acknowledgement")
+    def acknowledgement(self, request: Request, reference: str) -> Response:
+        return self.use(actions.acknowledge, None)
+
+    @verb(shapes.AssignmentSerializer, "assignment", ("post", "put"))
+    def assignment(self, request: Request, reference: str) -> Response:
+        return self.use(actions.assign, shapes.AssignmentSerializer)
+
+    @verb(shapes.InterventionSerializer, "intervention")
+    def intervention(self, request: Request, reference: str) -> Response:
+        return self.use(actions.start_intervention, shapes.InterventionSerializer)
+
+    @extend_schema(methods=["GET"], responses=shapes.ActionPlanSerializer(many=True), filters=False)
+    @extend_schema(methods=["POST"], request=shapes.ActionPlanSerializer, responses=CREATED)
+    @action(detail=True, methods=["get", "post"], url_path="action-plan", filterset_class=None, pagination_class=None)
+    def action_plan(self, request: Request, reference: str) -> Response:
+        if request.method == "POST":
+            return self.use(actions.file_action_plan, shapes.ActionPlanSerializer)
+        return self.listed(shapes.ActionPlanSerializer, self.get_object().action_plans.prefetch_related("steps"))
+
+    @extend_schema(methods=["GET"], responses=shapes.StatusUpdateSerializer(many=True), filters=False)
+    @extend_schema(methods=["POST"], request=shapes.StatusUpdateInSerializer, responses=CREATED)
+    @action(
+        detail=True, methods=["get", "post"], url_path="status-updates", filterset_class=None, pagination_class=None
+    )
+    def status_updates(self, request: Request, reference: str) -> Response:
+        incident = self.get_object()
+        if request.method == "GET":
+            visible = StatusUpdate.objects.visible_to(request.user)  # type: ignore[arg-type]
+            rows = visible.filter(incident=incident).select_related("author")
+            return self.listed(shapes.StatusUpdateSerializer, rows)
+        shape = shapes.StatusUpdateInSerializer(data=request.data)
+        shape.is_valid(raise_exception=True)
+        data = dict(shape.validated_data)
+        data["condition"] = data.pop("state")
+        publish_at = data.pop("publish_at")
+        if publish_at:
+            return self.act(incident, actions.schedule_status_update, publish_at=publish_at, **data)
+        return self.act(incident, actions.publish_status_update, **data)
+
+    # --- solution ---
+
+    @extend_schema(methods=["GET"], responses=shapes.ReleaseSerializer(many=True), filters=False)
+    @extend_schema(methods=["POST"], request=shapes.ReleaseInSerializer, responses=CREATED)
+    @extend_schema(methods=["PATCH"], request=shapes.ReleaseChangeSerializer, responses=CREATED)
+    @extend_schema(methods=["DELETE"], request=shapes.ReasonSerializer, responses=CREATED)
+    @action(
+        detail=True,
+        methods=["get", "post", "patch", "delete"],
+        url_path="planned-release",
+        filterset_class=None,
+        pagination_class=None,
+    )
+    def planned_release(self, request: Request, reference: str) -> Response:
+        """POST plans, PATCH moves or ships, DELETE withdraws (with a reason)."""
+        if request.method == "POST":
+            return self.use(actions.plan_release, shapes.ReleaseInSerializer)
+        if request.method == "DELETE":
+            return self.use(actions.withdraw_release, shapes.ReasonSerializer)
+        if request.method == "PATCH":
+            return self.change_release(request)
+        return self.listed(shapes.ReleaseSerializer, self.get_object().releases.all())
+
+    def change_release(self, request: Request) -> Response:
+        incident = self.get_object()
+        shape = shapes.ReleaseChangeSerializer(data=request.data)
+        shape.is_valid(raise_exception=True)
+        data = shape.validated_data
+        if data["is_shipped"]:
+            return self.act(incident, actions.ship_release, text=data["text"])
+        if "planned_on" not in data:
+            raise exceptions.ValidationError({"planned_on": ["Give the new date, or is_shipped true."]})
+        return self.act(incident, actions.move_release, planned_on=data["planned_on"])
+
+    @verb(shapes.DocumentedSolutionSerializer, "documented-solution")
+    def documented_solution(self, request: Request, reference: str) -> Response:
+        return self.use(actions.document_solution, shapes.DocumentedSolutionSerializer)
+
+    # --- the end ---
+
+    @verb(shapes.OptionalTextSerializer, "restoration")
+    def restoration(self, request: Request, reference: str) -> Response:
+        return self.use(actions.restore, shapes.OptionalTextSerializer)
+
+    @verb(shapes.ResolutionSerializer, "resolution")
+    def resolution(self, request: Request, reference: str) -> Response:
+        return self.use(actions.resolve, shapes.ResolutionSerializer)
+
+    @verb(shapes.OptionalTextSerializer, "confirmation")
+    def confirmation(self, request: Request, reference: str) -> Response:
+        return self.use(actions.confirm, shapes.OptionalTextSerializer)
+
+    @verb(shapes.ReasonSerializer, "reopening")
+    def reopening(self, request: Request, reference: str) -> Response:
+        return self.use(actions.reopen, shapes.ReasonSerializer)
+
+    @verb(shapes.ReasonSerializer, "withdrawal")
+    def withdrawal(self, request: Request, reference: str) -> Response:
+        return self.use(actions.withdraw, shapes.ReasonSerializer)
+
+    @verb(shapes.DuplicateSerializer, "duplicate")
+    def duplicate(self, request: Request, reference: str) -> Response:
+        incident = self.get_object()
+        shape = shapes.DuplicateSerializer(data=request.data)
+        shape.is_valid(raise_exception=True)
+        original = self.get_queryset().by_reference(shape.validated_data["original"]).first()  # type: ignore[attr-defined]
+        if original is None:
+            raise exceptions.ValidationError({"original": ["There is no such incident."]})
+        reason = shape.validated_data["reason"]
+        return self.act(incident, actions.mark_duplicate, original=original, reason=reason)
+
+    @extend_schema(methods=["GET"], responses=shapes.RCAStateSerializer, filters=False)
+    @extend_schema(methods=["POST"], request=None, responses=CREATED)
+    @action(detail=True, methods=["get", "post"], filterset_class=None, pagination_class=None)
+    def rca(self, request: Request, reference: str) -> Response:
+        """GET: whether an RCA is owed, and by when. POST: ask for one."""
+        if request.method == "POST":
+            return self.use(actions.request_rca, None)
+        clock = self.get_object().clocks.filter(kind="rca", ended_at=None).first()
+        data = {"is_owed": clock is not None, "due_at": clock.due_at if clock else None}
+        return Response(shapes.RCAStateSerializer(data).data)
+
+    # --- files ---
+
+    @extend_schema(methods=["GET"], responses=shapes.AttachmentSerializer(many=True), filters=False)
+    @extend_schema(
+        methods=["POST"], request={"multipart/form-data": shapes.UploadSerializer}, responses=CREATED
+    )
+    @action(detail=True, methods=["get", "post"], filterset_class=None, pagination_class=None)
+    def attachments(self, request: Request, reference: str) -> Response:
+        incident = self.get_object()
+        if request.method == "POST":
+            return self.act(incident, actions.add_attachment, files=request.FILES.getlist("file"))
+        visible = Attachment.objects.visible_to(request.user)  # type: ignore[arg-type]
+        return self.listed(shapes.AttachmentSerializer, visible.filter(incident=incident), incident=incident)
+
+
+class ServiceViewSet(viewsets.ReadOnlyModelViewSet):
+    """Services that the caller's organisations use."""
+
+    permission_classes = DOOR
+    pagination_class = Pages
+    serializer_class = shapes.ServiceSerializer
+    lookup_field = "slug"
+    queryset = Service.objects.none()
+
+    def get_queryset(self) -> QuerySet[Service]:
+        return Service.objects.visible_to(self.request.user)  # type: ignore[arg-type]
+
+
+class OrganisationViewSet(viewsets.ReadOnlyModelViewSet):
+    """The caller's organisations; all of them for staff."""
+
+    permission_classes = DOOR
+    pagination_class = Pages
+    serializer_class = shapes.OrganisationSerializer
+    lookup_field = "slug"
+    queryset = Organisation.objects.none()
+
+    def get_queryset(self) -> QuerySet[Organisation]:
+        return narrowed(Organisation.objects.visible_to(self.request.user), self.request, "pk")  # type: ignore[arg-type]
+
+
+class ArticleViewSet(viewsets.ReadOnlyModelViewSet):
+    """Published knowledge articles, at their published version."""
+
+    permission_classes = DOOR
+    pagination_class = Pages
+    serializer_class = shapes.ArticleSerializer
+    lookup_field = "slug"
+    queryset = Article.objects.none()
+
+    def get_queryset(self) -> QuerySet[Article]:
+        found = Article.objects.visible_to(self.request.user).published()  # type: ignore[arg-type]
+        return found.select_related("published_version")

@@ -1,0 +1,17 @@
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView
+from rest_framework.routers import SimpleRouter
+
+from incidents import api
+
+router = SimpleRouter()
+router.register("incidents", api.IncidentViewSet, basename="api-incident")
+router.register("services", api.ServiceViewSet, basename="api-service")
+router.register("organisations", api.OrganisationViewSet, basename="api-organisation")
+router.register("articles", api.ArticleViewSet, basename="api-article")
+
+urlpatterns = [
+    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("reference/", SpectacularRedocView.as_view(url_name="api-schema"), name="api-reference"),
+    path("", include(router.urls)),
+]

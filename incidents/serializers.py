@@ -1,0 +1,309 @@
+"""Shapes of the API: what goes in to each verb, and how an incident comes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from incidents import present
+from incidents.models import (
+    ActionPlan,
+    ActionPlanStep,
+    Article,
+    Attachment,
+    Incident,
+    Level,
+    Message,
+    Release,
+    StatusUpdate,
+)
+from incidents.models.timeline import IncidentEvent
+from portal.api import KeyField
+from portal.models import Organisation, Service, User
+from portal.models.service_impact import Impact
+
+
+class ReceiptSerializer(serializers.Serializer):
+    until = serializers.DateTimeField()
+    counted = serializers.BooleanField()
+    reason = serializers.CharField(help_text="Empty when the time counted.")
+    question = serializers.IntegerField(allow_null=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        return {"from": serializers.DateTimeField()} | super().get_fields()
+
+
+class ClockSerializer(serializers.Serializer):
+    """A clock: times are UTC."""
+
+    kind = serializers.CharField()
+    level = serializers.CharField()
+    cycle = serializers.IntegerField()
+    ordinal = serializers.IntegerField()
+    state = serializers.CharField()
+    started_at = serializers.DateTimeField()
+    due_at = serializers.DateTimeField(allow_null=True)
+    met_at = serializers.DateTimeField(allow_null=True)
+    breached_at = serializers.DateTimeField(allow_null=True)
+    receipts = ReceiptSerializer(many=True)
+
+
+class IncidentSerializer(serializers.ModelSerializer):
+    reference = serializers.CharField(read_only=True)
+    organisation = KeyField(read_only=True)
+    services = KeyField(many=True, read_only=True)
+    reporter = serializers.EmailField(source="reporter.email", read_only=True)
+    assignee = serializers.CharField(source="assignee.name", read_only=True, default=None, allow_null=True)
+    clocks = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Incident
+        fields = [
+            "reference",
+            "title",
+            "description",
+            "claimed_level",
+            "validated_level",
+            "level",
+            "status",
+            "impact",
+            "services",
+            "organisation",
+            "reporter",
+            "assignee",
+            "channel",
+            "cycle",
+            "revision",
+            "opened_at",
+            "restored_at",
+            "resolved_at",
+            "closed_at",
+            "closed_as",
+            "cause",
+            "remedy",
+            "next_due_at",
+            "next_update_at",
+            "clocks",
+        ]
+        read_only_fields = fields
+
+    @extend_schema_field(ClockSerializer(many=True))
+    def get_clocks(self, incident: Incident) -> list[dict[str, Any]]:
+        now = self.context.get("now") or timezone.now()
+        return list(ClockSerializer(present.clocks_json(incident, now), many=True).data)
+
+    def to_representation(self, instance: Incident) -> dict[str, Any]:
+        data = super().to_representation(instance)
+        data["validated_level"] = data["validated_level"] or None
+        return data
+
+
+class IncidentRowSerializer(IncidentSerializer):
+    """A row of the list: no receipts, for they cost a replay each."""
+
+    clocks = None  # type: ignore[assignment]
+
+    class Meta(IncidentSerializer.Meta):
+        fields = [name for name in IncidentSerializer.Meta.fields if name != "clocks"]
+        read_only_fields = fields
+
+
+class OpenSerializer(serializers.Serializer):
+    title = serializers.CharField(max_length=200)
+    description = serializers.CharField(max_length=50_000, required=False, default="", allow_blank=True)
+    claimed_level = serializers.ChoiceField(Level.choices)
+    impact = serializers.ChoiceField(Impact.choices, default=Impact.DEGRADED)
+    services = KeyField(many=True, queryset=Service.objects.none(), required=False)
+    organisation = KeyField(queryset=Organisation.objects.none(), required=False)
+    reporter = serializers.EmailField(required=False, help_text="Staff only: on whose behalf.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        request = self.context.get("request")
+        if request is not None and request.user.is_authenticated:
+            self.fields["organisation"].queryset = Organisation.objects.visible_to(request.user)
+            self.fields["services"].child_relation.queryset = Service.objects.visible_to(request.user)
+
+
+class TextSerializer(serializers.Serializer):
+    text = serializers.CharField(max_length=50_000)
+
+
+class OptionalTextSerializer(serializers.Serializer):
+    text = serializers.CharField(max_length=50_000, required=False, default="", allow_blank=True)
+
+
+class ReasonSerializer(serializers.Serializer):
+    reason = serializers.CharField(max_length=10_000)
+
+
+class LevelValidationSerializer(ReasonSerializer):
+    level = serializers.ChoiceField(Level.choices)
+
+
+class DecisionSerializer(ReasonSerializer):
+    is_upheld = serializers.BooleanField()
+
+
+class AssignmentSerializer(serializers.Serializer):
+    assignee = serializers.SlugRelatedField(
+        slug_field="email",
+        queryset=User.objects.filter(is_active=True, is_staff=True),
+        allow_null=True,
+        help_text="E-mail address of an agent, or null.",
+    )
+
+
+class InterventionSerializer(serializers.Serializer):
+    engineer = serializers.SlugRelatedField(
+        slug_field="email",
+        queryset=User.objects.filter(is_active=True, is_staff=True),
+        required=False,
+        allow_null=True,
+    )
+
+
+class StepSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = ActionPlanStep
+        fields = ["text", "owner", "due_on"]
+
+
+class ActionPlanSerializer(serializers.ModelSerializer):
+    steps = StepSerializer(many=True)
+
+    class Meta:
+        model = ActionPlan
+        fields = ["summary", "steps", "next_review_at", "filed_at"]
+        read_only_fields = ["filed_at"]
+
+
+class StatusUpdateInSerializer(serializers.Serializer):
+    """The standard form. Without `publish_at` it is published now."""
+
+    state = serializers.ChoiceField(
+        StatusUpdate.Condition.choices, default=StatusUpdate.Condition.IN_PROGRESS
+    )
+    summary = serializers.CharField(max_length=10_000)
+    impact = serializers.CharField(max_length=10_000, required=False, default="", allow_blank=True)
+    next_steps = serializers.CharField(max_length=10_000, required=False, default="", allow_blank=True)
+    next_update_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    publish_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+
+
+class StatusUpdateSerializer(serializers.ModelSerializer):
+    state = serializers.CharField(source="condition")
+    publication = serializers.CharField(source="state")
+    author = serializers.CharField(source="author.name")
+
+    class Meta:
+        model = StatusUpdate
+        fields = [
+            "id",
+            "state",
+            "summary",
+            "impact",
+            "next_steps",
+            "next_update_at",
+            "publication",
+            "publish_at",
+            "published_at",
+            "author",
+        ]
+
+
+class ReleaseInSerializer(serializers.Serializer):
+    version = serializers.CharField(max_length=60)
+    planned_on = serializers.DateField()
+
+
+class ReleaseChangeSerializer(serializers.Serializer):
+    """Give `planned_on` to move it, or `is_shipped` true when it is out."""
+
+    planned_on = serializers.DateField(required=False)
+    is_shipped = serializers.BooleanField(required=False, default=False)
+    text = serializers.CharField(required=False, default="", allow_blank=True, max_length=10_000)
+
+
+class ReleaseSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Release
+        fields = ["version", "planned_on", "first_planned_on", "shipped_at", "withdrawn_at"]
+
+
+class DocumentedSolutionSerializer(TextSerializer):
+    article = KeyField(queryset=Article.objects.all())
+
+
+class ResolutionSerializer(serializers.Serializer):
+    cause = serializers.CharField(max_length=20_000)
+    remedy = serializers.CharField(max_length=20_000)
+
+
+class DuplicateSerializer(ReasonSerializer):
+    original = serializers.CharField(max_length=30, help_text="Reference, such as INC-1042.")
+
+
+class MessageSerializer(serializers.ModelSerializer):
+    author = serializers.CharField(source="author.name")
+
+    class Meta:
+        model = Message
+        fields = ["id", "kind", "text", "author", "is_from_staff", "channel", "received_at"]
+
+
+class EventSerializer(serializers.ModelSerializer):
+    by = serializers.CharField(source="by.name", default=None, allow_null=True)
+    facts = serializers.JSONField(source="payload")
+
+    class Meta:
+        model = IncidentEvent
+        fields = ["id", "kind", "by", "channel", "at", "is_public", "facts"]
+
+
+class AttachmentSerializer(serializers.ModelSerializer):
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Attachment
+        fields = ["id", "name", "content_type", "size", "uploaded_at", "url"]
+
+    def get_url(self, attachment: Attachment) -> str:
+        return f"/incidents/{self.context['incident'].reference}/attachments/{attachment.pk}/"
+
+
+class UploadSerializer(serializers.Serializer):
+    file = serializers.FileField()
+
+
+class RCAStateSerializer(serializers.Serializer):
+    """Whether an RCA is owed, and by when."""
+
+    is_owed = serializers.BooleanField()
+    due_at = serializers.DateTimeField(allow_null=True)
+
+
+class ServiceSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Service
+        fields = ["id", "slug", "name", "description"]
+
+
+class OrganisationSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Organisation
+        fields = ["id", "slug", "name", "language", "time_zone"]
+
+
+class ArticleSerializer(serializers.ModelSerializer):
+    title = serializers.CharField(source="published_version.title")
+    text = serializers.CharField(source="published_version.text")
+    version = serializers.IntegerField(source="published_version.number")
+    published_at = serializers.DateTimeField(source="published_version.published_at")
+
+    class Meta:
+        model = Article
+        fields = ["id", "slug", "title", "text", "version", "published_at"]
