@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import logging
 import smtplib
+import time
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
 from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from portal.middleware import choices
+
+ANSWER_SECONDS = 0.25  # much longer than what an account's own mail takes more to write than a stranger's
+ASKED_BY_STRANGERS = {"account/email/password_reset_key", "account/email/unknown_account"}
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +46,18 @@ class AccountAdapter(DefaultAccountAdapter):
     def format_email_subject(self, subject: str) -> str:
         return f"{settings.SUPPORT_BRAND}: {subject}"
 
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+        """The active person whose password this is. Somebody inactive is refused like a stranger."""
+        user = super().authenticate(request, **credentials)
+        return user if user is not None and user.is_active else None
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send one mail in its reader's language, with links to our own site whatever `Host:` was claimed.
 
-        A mail server that is away is logged only: the page must look as it does without an account.
+        A mail server that is away is logged only, and the answer to a stranger takes the same time:
+        neither may tell whether there is an account.
         """
+        started = time.perf_counter()
         site = SimpleNamespace(name=settings.SUPPORT_BRAND, domain=urlsplit(settings.SITE_URL).netloc)
         links = {name: on_our_site(url) for name, url in context.items() if name.endswith("_url") and url}
         person = context.get("user")
@@ -55,6 +67,8 @@ class AccountAdapter(DefaultAccountAdapter):
                 super().send_mail(template_prefix, email, context | links | {"current_site": site})
         except (OSError, smtplib.SMTPException) as error:
             logger.error("The mail %s could not be sent: %s", template_prefix, error)
+        if template_prefix in ASKED_BY_STRANGERS:
+            time.sleep(max(0.0, ANSWER_SECONDS - (time.perf_counter() - started)))
 
 
 def on_our_site(url: str) -> str:

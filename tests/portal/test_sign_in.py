@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from statistics import median
 from typing import Any
 
 import pytest
@@ -124,6 +126,25 @@ def test_a_mail_server_that_is_away_shows_in_the_log_only(
     settings.EMAIL_BACKEND = f"{__name__}.AwayBackend"
     assert ask_for_reset(address).status_code == 302
     assert "could not be sent" in caplog.text
+
+
+def test_a_reset_takes_the_same_time_for_known_and_unknown_addresses(ada: User) -> None:
+    def took(email: str) -> float:
+        started = time.perf_counter()
+        ask_for_reset(email)
+        return time.perf_counter() - started
+
+    took("ada@example.com")  # templates are loaded once
+    known, unknown = (median(took(f"{name}@example.com") for _ in range(3)) for name in ("ada", "nobody"))
+    assert known == pytest.approx(unknown, rel=0.15)
+
+
+def test_somebody_inactive_is_refused_like_a_stranger_even_with_the_right_password(db: None) -> None:
+    User.objects.create_user("gone@example.com", PASSWORD, is_active=False)
+    request = RequestFactory().post("/accounts/login/")
+    adapter = AccountAdapter(request)
+    for email in ("gone@example.com", "nobody@example.com"):
+        assert adapter.authenticate(request, email=email, password=PASSWORD) is None
 
 
 def test_the_reset_mail_is_in_its_reader_s_language(ada: User) -> None:
