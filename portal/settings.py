@@ -301,3 +301,13 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING" if DEBUG else "INFO")},
 }
+
+UNFOLD = {
+    "SITE_TITLE": SUPPORT_BRAND,
+    "SITE_HEADER": SUPPORT_BRAND,
+    "SITE_URL": "/",
+    "SITE_SYMBOL": "support_agent",
+    "SHOW_HISTORY": True,
+    "DASHBOARD_CALLBACK": "portal.triage.dashboard",
+    "STYLES": ["/static/css/tokens.css", "/static/css/labels.css", "/static/css/desk.css"],
+}

@@ -14,6 +14,7 @@ from incidents.models import Incident, Message, Status
 from incidents.models.timeline import CustomerReplied, NoteAdded, QuestionAsked, StaffReplied
 from portal.models import User
 
+
 def reply(
     incident: Incident,
     *,

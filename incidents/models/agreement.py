@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
 
 from incidents import sla
 from portal.models import BusinessCalendar, Organisation
@@ -30,6 +31,8 @@ class SLAPolicy(models.Model):
     """A named set of targets. Edit it by making a new version."""
 
     name = models.CharField(_("name"), max_length=120, unique=True)
+
+    history = HistoricalRecords()
 
     class Meta(TypedModelMeta):
         ordering = ["name"]
@@ -108,6 +111,8 @@ class SLATarget(models.Model):
         _("warn at percent of the budget"), default=list, blank=True, help_text=_("Such as [50, 80].")
     )
 
+    history = HistoricalRecords()
+
     class Meta(TypedModelMeta):
         ordering = ["level", "kind"]
         verbose_name = _("SLA target")
@@ -154,6 +159,8 @@ class CommunicationPlan(models.Model):
     )
     close_days = models.PositiveSmallIntegerField(_("days from resolution to closing"), default=5)
 
+    history = HistoricalRecords()
+
     class Meta(TypedModelMeta):
         ordering = ["name"]
         verbose_name = _("communication plan")
@@ -186,6 +193,8 @@ class SupportPlan(models.Model):
     )
     has_bridge = models.BooleanField(_("live incident bridge"), default=False)
 
+    history = HistoricalRecords()
+
     class Meta(TypedModelMeta):
         ordering = ["organisation__name"]
         verbose_name = _("support plan")
@@ -200,6 +209,8 @@ class CannedText(models.Model):
 
     title = models.CharField(_("title"), max_length=120, unique=True)
     text = models.TextField(_("text"))
+
+    history = HistoricalRecords()
 
     class Meta(TypedModelMeta):
         ordering = ["title"]

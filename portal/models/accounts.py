@@ -14,6 +14,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from knox.models import AbstractAuthToken
+from simple_history.models import HistoricalRecords
 
 if TYPE_CHECKING:
     from django_stubs_ext.db.models import TypedModelMeta
@@ -61,6 +62,8 @@ class Organisation(models.Model):
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
 
     objects = OrganisationQuerySet.as_manager()
+
+    history = HistoricalRecords()
 
     class Meta(TypedModelMeta):
         ordering = ["name"]
@@ -181,6 +184,8 @@ class Membership(models.Model):
     )
     role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.MEMBER)
     is_p1_contact = models.BooleanField(_("P1 contact"), default=False)
+
+    history = HistoricalRecords()
 
     class Meta(TypedModelMeta):
         ordering = ["organisation__name", "user__name"]

@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
 
 from portal.models.accounts import TypedModelMeta, default_time_zone, validate_time_zone
 
@@ -53,6 +54,8 @@ class BusinessCalendar(models.Model):
     """A named calendar. Edit it by making a new version: closed clocks never change."""
 
     name = models.CharField(_("name"), max_length=120, unique=True)
+
+    history = HistoricalRecords()
 
     class Meta(TypedModelMeta):
         ordering = ["name"]

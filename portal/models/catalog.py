@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
 
 from portal.models.accounts import Organisation, TypedModelMeta
 
@@ -40,6 +41,8 @@ class Service(models.Model):
     is_active = models.BooleanField(_("active"), default=True)
 
     objects = ServiceQuerySet.as_manager()
+
+    history = HistoricalRecords()
 
     class Meta(TypedModelMeta):
         ordering = ["position", "name"]

@@ -1,0 +1,290 @@
+"""The staff desk: the queue ordered by what is due next, and agreements, articles and texts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import F, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from incidents import desk
+from incidents.models import (
+    Article,
+    ArticleVersion,
+    CannedText,
+    CommunicationPlan,
+    Incident,
+    SLAPolicy,
+    SLAPolicyVersion,
+    SLATarget,
+    Status,
+    SupportPlan,
+)
+from portal.admin_base import HEAD_WRITES, READ_ONLY, HistoryAdmin, RoleAdmin, RoleTabularInline, rights
+from portal.models import StaffRole
+from portal.templatetags.portal_tags import moment, relative_text
+
+
+class ViewFilter(admin.SimpleListFilter):
+    """The saved views of the queue."""
+
+    title = gettext_lazy("view")
+    parameter_name = "view"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(name, title) for name, (title, _narrow) in desk.VIEWS.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        chosen = desk.VIEWS.get(self.value() or "open")
+        return chosen[1](queryset, request.user, timezone.now()) if chosen else queryset
+
+    def choices(self, changelist: Any) -> Any:
+        for name, title in self.lookup_choices:
+            yield {
+                "selected": (self.value() or "open") == name,
+                "query_string": changelist.get_query_string({self.parameter_name: name}),
+                "display": title,
+            }
+
+
+@admin.register(Incident)
+class IncidentAdmin(RoleAdmin):
+    """The queue. An incident is changed by verbs only, so its page is the desk, not a form."""
+
+    roles = {"view": StaffRole.AGENT, "add": StaffRole.AGENT}
+    list_display = ["due", "level_label", "what", "organisation", "state_label", "assignee"]
+    list_display_links = ["what"]
+    list_filter = [ViewFilter, "level", "status", "organisation"]
+    list_select_related = ["organisation", "assignee"]
+    list_per_page = 50
+    search_fields = ["title", "description"]
+    show_full_result_count = False
+
+    class Media:
+        css = {"all": ["css/tokens.css", "css/labels.css", "css/desk.css"]}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
+        visible = Incident.objects.visible_to(request.user)  # type: ignore[arg-type]
+        return visible.order_by(F("next_due_at").asc(nulls_last=True), "pk")
+
+    def get_ordering(self, request: HttpRequest) -> list[Any]:
+        return [F("next_due_at").asc(nulls_last=True), "pk"]
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
+        found, distinct = super().get_search_results(request, queryset, search_term)
+        if search_term.strip():
+            found |= queryset.filter(pk__in=Incident.objects.by_reference(search_term.strip().upper()))
+        return found, distinct
+
+    @admin.display(description=gettext_lazy("Next due"), ordering="next_due_at")
+    def due(self, incident: Incident) -> str | SafeString:
+        if incident.status == Status.WAITING_FOR_CUSTOMER and not incident.next_due_at:
+            return format_html('<span class="label label-paused">{}</span>', _("waits for the customer"))
+        if not incident.next_due_at or not incident.is_unresolved:
+            return "—"
+        now = timezone.now()
+        look = "breached" if incident.next_due_at < now else "running"
+        return format_html(
+            '<span class="label label-{}">{}</span> {}',
+            look,
+            relative_text(incident.next_due_at, now),
+            moment(incident.next_due_at),
+        )
+
+    @admin.display(description=gettext_lazy("Level"), ordering="level")
+    def level_label(self, incident: Incident) -> SafeString:
+        claimed = "" if incident.validated_level else _("claimed")
+        return format_html('<span class="level">{}</span> {}', incident.level, claimed)
+
+    @admin.display(description=gettext_lazy("Incident"), ordering="pk")
+    def what(self, incident: Incident) -> str:
+        return f"{incident.reference} {incident.title}"
+
+    @admin.display(description=gettext_lazy("Status"), ordering="status")
+    def state_label(self, incident: Incident) -> SafeString:
+        look = "paused" if incident.status == Status.WAITING_FOR_CUSTOMER else "plain"
+        return format_html('<span class="label label-{}">{}</span>', look, incident.get_status_display())
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:pk>/do/<slug:verb>/", wrap(desk.use_verb), name="incidents_incident_do"),
+            path("<int:pk>/timeline/", wrap(desk.timeline), name="incidents_incident_timeline"),
+            path("<int:pk>/now/", wrap(desk.now_fragment), name="incidents_incident_now"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        return desk.incident_page(request, object_id)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return desk.open_page(request)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        return desk.incident_page(request, object_id)
+
+
+# --- agreements ---
+
+
+class TargetInline(RoleTabularInline):
+    model = SLATarget
+    roles = rights(StaffRole.AGENT, StaffRole.HEAD_OF_SUPPORT, StaffRole.HEAD_OF_SUPPORT)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and not is_agreed(obj)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_add_permission(request, obj) and not is_agreed(obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not is_agreed(obj)
+
+
+def is_agreed(version: SLAPolicyVersion | None) -> bool:
+    """Whether anybody was promised this version: then it never changes."""
+    if version is None or version.pk is None:
+        return False
+    return version.support_plans.exists() or Incident.objects.filter(policy_version=version).exists()
+
+
+@admin.register(SLAPolicy)
+class SLAPolicyAdmin(HistoryAdmin):
+    roles = HEAD_WRITES
+    list_display = ["name"]
+    search_fields = ["name"]
+
+
+class PolicyVersionForm(forms.ModelForm):
+    class Meta:
+        model = SLAPolicyVersion
+        fields = ["policy", "note"]
+
+
+@admin.register(SLAPolicyVersion)
+class SLAPolicyVersionAdmin(RoleAdmin):
+    """Adding a version copies the targets of the one before; an agreed one is read only."""
+
+    roles = {
+        "view": StaffRole.AGENT,
+        "add": StaffRole.HEAD_OF_SUPPORT,
+        "change": StaffRole.HEAD_OF_SUPPORT,
+    }
+    form = PolicyVersionForm
+    list_display = ["__str__", "note", "created_at", "created_by"]
+    search_fields = ["policy__name"]
+    inlines = [TargetInline]
+
+    def get_inlines(self, request: HttpRequest, obj: SLAPolicyVersion | None) -> list[Any]:
+        return self.inlines if obj else []
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and not is_agreed(obj)
+
+    def save_model(self, request: HttpRequest, obj: SLAPolicyVersion, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        before = obj.policy.versions.order_by("-number").first()
+        obj.number = before.number + 1 if before else 1
+        obj.created_at, obj.created_by = timezone.now(), request.user
+        super().save_model(request, obj, form, change)
+        for target in before.targets.all() if before else []:
+            target.pk, target.version = None, obj
+            target.save()
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        continue_url = reverse("admin:incidents_slapolicyversion_change", args=[obj.pk])
+        return super().response_add(request, obj, continue_url)
+
+
+@admin.register(CommunicationPlan)
+class CommunicationPlanAdmin(HistoryAdmin):
+    roles = HEAD_WRITES
+    list_display = ["name", "has_email", "reminder_days", "close_days"]
+    search_fields = ["name"]
+
+
+@admin.register(SupportPlan)
+class SupportPlanAdmin(HistoryAdmin):
+    roles = HEAD_WRITES
+    list_display = ["organisation", "policy_version", "calendar", "communication_plan", "has_bridge"]
+    list_select_related = ["organisation", "policy_version__policy", "calendar", "communication_plan"]
+    autocomplete_fields = ["organisation", "policy_version", "calendar", "communication_plan"]
+
+
+@admin.register(CannedText)
+class CannedTextAdmin(HistoryAdmin):
+    roles = rights(StaffRole.AGENT, StaffRole.DUTY_MANAGER, StaffRole.DUTY_MANAGER)
+    list_display = ["title"]
+    search_fields = ["title", "text"]
+
+
+# --- knowledge ---
+
+
+class ArticleForm(forms.ModelForm):
+    """An article with the text of its next version."""
+
+    title = forms.CharField(label=gettext_lazy("Title"), max_length=200)
+    text = forms.CharField(
+        label=gettext_lazy("Text"), widget=forms.Textarea, help_text=gettext_lazy("Markdown.")
+    )
+    is_published_now = forms.BooleanField(
+        label=gettext_lazy("Publish this text"),
+        required=False,
+        help_text=gettext_lazy("Otherwise it is kept as a draft."),
+    )
+
+    class Meta:
+        model = Article
+        fields = ["slug", "organisation"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        latest = self.instance.versions.order_by("-number").first() if self.instance.pk else None
+        if latest:
+            self.fields["title"].initial, self.fields["text"].initial = latest.title, latest.text
+
+
+class ArticleVersionInline(RoleTabularInline):
+    model = ArticleVersion
+    roles = READ_ONLY
+    fk_name = "article"
+    fields = ["number", "title", "author", "written_at", "published_at"]
+
+
+@admin.register(Article)
+class ArticleAdmin(RoleAdmin):
+    roles = rights(StaffRole.AGENT, StaffRole.AGENT)
+    form = ArticleForm
+    list_display = ["__str__", "slug", "organisation", "is_published"]
+    search_fields = ["slug", "versions__title"]
+    autocomplete_fields = ["organisation"]
+    inlines = [ArticleVersionInline]
+
+    @admin.display(boolean=True, description=gettext_lazy("Published"))
+    def is_published(self, article: Article) -> bool:
+        return article.published_version_id is not None
+
+    def save_model(self, request: HttpRequest, obj: Article, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        desk.write_version(
+            obj,
+            by=request.user,  # type: ignore[arg-type]
+            now=timezone.now(),
+            title=form.cleaned_data["title"],
+            text=form.cleaned_data["text"],
+            is_published=form.cleaned_data["is_published_now"],
+        )
+

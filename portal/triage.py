@@ -1,0 +1,30 @@
+"""The staff's landing page: what breaches next, and each saved view with its count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from incidents.desk import VIEWS
+from incidents.models import Incident
+from portal.models import OutboxMessage
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """What the admin's index shows beyond its list of models."""
+    now = timezone.now()
+    visible = Incident.objects.visible_to(request.user)  # type: ignore[arg-type]
+    queue = visible.unresolved().exclude(next_due_at=None).order_by("next_due_at", "pk")
+    base = reverse("admin:incidents_incident_changelist")
+    context["now"] = now
+    context["breaching"] = queue.select_related("organisation", "assignee")[:15]
+    context["views"] = [
+        {"title": title, "url": f"{base}?view={name}", "count": narrow(visible, request.user, now).count()}  # type: ignore[arg-type]
+        for name, (title, narrow) in VIEWS.items()
+        if name != "all"
+    ]
+    context["set_aside"] = OutboxMessage.objects.filter(state=OutboxMessage.State.SET_ASIDE).count()
+    return context
