@@ -78,7 +78,9 @@ class IncidentAdmin(RoleAdmin):
     def get_ordering(self, request: HttpRequest) -> list[Any]:
         return [F("next_due_at").asc(nulls_last=True), "pk"]
 
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
         found, distinct = super().get_search_results(request, queryset, search_term)
         if search_term.strip():
             found |= queryset.filter(pk__in=Incident.objects.by_reference(search_term.strip().upper()))
@@ -203,7 +205,9 @@ class SLAPolicyVersionAdmin(RoleAdmin):
             target.pk, target.version = None, obj
             target.save()
 
-    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
+    ) -> HttpResponse:
         continue_url = reverse("admin:incidents_slapolicyversion_change", args=[obj.pk])
         return super().response_add(request, obj, continue_url)
 
@@ -287,4 +291,3 @@ class ArticleAdmin(RoleAdmin):
             text=form.cleaned_data["text"],
             is_published=form.cleaned_data["is_published_now"],
         )
-

@@ -55,11 +55,15 @@ INCIDENT = {200: shapes.IncidentSerializer}
 CREATED = {201: shapes.IncidentSerializer}
 
 
-def verb(shape: type[serializers.Serializer] | None, url_path: str, methods: tuple[str, ...] = ("post",)) -> Any:
+def verb(
+    shape: type[serializers.Serializer] | None, url_path: str, methods: tuple[str, ...] = ("post",)
+) -> Any:
     """A noun of an incident that is POSTed to use a verb; answers with the incident."""
 
     def decorate(function: Callable[..., Response]) -> Any:
-        documented = extend_schema(request=shape, responses=CREATED, operation_id=f"incident_{function.__name__}")
+        documented = extend_schema(
+            request=shape, responses=CREATED, operation_id=f"incident_{function.__name__}"
+        )
         return action(detail=True, methods=list(methods), url_path=url_path)(documented(function))
 
     return decorate
@@ -135,7 +139,9 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
 
     # --- how verbs are used and answered ---
 
-    def use(self, verb: Callable[..., Any], shape: type[serializers.Serializer] | None, **more: Any) -> Response:
+    def use(
+        self, verb: Callable[..., Any], shape: type[serializers.Serializer] | None, **more: Any
+    ) -> Response:
         """Check the input's shape, use the verb, answer with the incident as it is afterwards."""
         incident = self.get_object()
         data: dict[str, Any] = {}
@@ -161,7 +167,9 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         return self.answer(Incident.objects.get(pk=incident.pk), status.HTTP_201_CREATED)
 
     def answer(self, incident: Incident, code: int = status.HTTP_200_OK) -> Response:
-        return Response(shapes.IncidentSerializer(incident, context={"request": self.request}).data, status=code)
+        return Response(
+            shapes.IncidentSerializer(incident, context={"request": self.request}).data, status=code
+        )
 
     def listed(self, shape: type[serializers.Serializer], rows: Any, **context: Any) -> Response:
         return Response(shape(rows, many=True, context=context).data)
@@ -242,16 +250,28 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
 
     @extend_schema(methods=["GET"], responses=shapes.ActionPlanSerializer(many=True), filters=False)
     @extend_schema(methods=["POST"], request=shapes.ActionPlanSerializer, responses=CREATED)
-    @action(detail=True, methods=["get", "post"], url_path="action-plan", filterset_class=None, pagination_class=None)
+    @action(
+        detail=True,
+        methods=["get", "post"],
+        url_path="action-plan",
+        filterset_class=None,
+        pagination_class=None,
+    )
     def action_plan(self, request: Request, reference: str) -> Response:
         if request.method == "POST":
             return self.use(actions.file_action_plan, shapes.ActionPlanSerializer)
-        return self.listed(shapes.ActionPlanSerializer, self.get_object().action_plans.prefetch_related("steps"))
+        return self.listed(
+            shapes.ActionPlanSerializer, self.get_object().action_plans.prefetch_related("steps")
+        )
 
     @extend_schema(methods=["GET"], responses=shapes.StatusUpdateSerializer(many=True), filters=False)
     @extend_schema(methods=["POST"], request=shapes.StatusUpdateInSerializer, responses=CREATED)
     @action(
-        detail=True, methods=["get", "post"], url_path="status-updates", filterset_class=None, pagination_class=None
+        detail=True,
+        methods=["get", "post"],
+        url_path="status-updates",
+        filterset_class=None,
+        pagination_class=None,
     )
     def status_updates(self, request: Request, reference: str) -> Response:
         incident = self.get_object()

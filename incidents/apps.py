@@ -7,6 +7,7 @@ class IncidentsConfig(AppConfig):
     verbose_name = _("Incidents")
 
     def ready(self) -> None:
-        from incidents import notify  # noqa: PLC0415 (needs loaded models)
+        from incidents import notify, summaries  # noqa: PLC0415 (needs loaded models)
 
         notify.register()
+        summaries.register()

@@ -123,9 +123,7 @@ def attention(row: Clock, clock: sla.Clock, ledger: sla.Ledger) -> datetime | No
     if clock.state != sla.State.RUNNING or clock.due_at is None:
         return None
     warnings = [
-        instant
-        for percent, instant in papers.warnings(clock, ledger.pauses)
-        if percent > row.warned_percent
+        instant for percent, instant in papers.warnings(clock, ledger.pauses) if percent > row.warned_percent
     ]
     graces = [update.at + sla.DELIVERY_GRACE + papers.SECOND for update in clock.pending]
     return min([*warnings, max([clock.due_at + papers.SECOND, *graces])])

@@ -114,7 +114,11 @@ def incident_page(request: HttpRequest, object_id: str) -> HttpResponse:
     context = desk_context(request, incident)
     initial = {"revision": incident.revision, "seen": context["seen"]}
     forms = [
-        (verb, verb.form(initial=initial, incident=incident, auto_id=f"{verb.name}_%s"), heard_by(verb, incident, request))
+        (
+            verb,
+            verb.form(initial=initial, incident=incident, auto_id=f"{verb.name}_%s"),
+            heard_by(verb, incident, request),
+        )
         for verb in context["composer"]
     ]
     return render(request, "admin/incidents/incident/desk.html", context | {"composer_forms": forms})
@@ -160,16 +164,17 @@ def new_form(incident: Incident, verb: StaffVerb, request: HttpRequest) -> VerbF
     if verb.name == "validate_level":
         initial["level"] = incident.level
     if verb.name == "change_promise":
-        initial |= {"policy_version": incident.policy_version_id, "calendar_version": incident.calendar_version_id}
+        initial |= {
+            "policy_version": incident.policy_version_id,
+            "calendar_version": incident.calendar_version_id,
+        }
     return verb.form(initial=initial, incident=incident)
 
 
 def carry_out(request: HttpRequest, incident: Incident, verb: StaffVerb, form: VerbForm) -> HttpResponse:
     heard = heard_by(verb, incident, request)
     try:
-        verb.verb(
-            incident, by=request.user, now=timezone.now(), channel=Channel.ADMIN, **form.inputs()
-        )
+        verb.verb(incident, by=request.user, now=timezone.now(), channel=Channel.ADMIN, **form.inputs())
     except actions.Refused as refused:
         if refused.kind == "stale":
             return stale_page(request, incident, verb, form, refused)
@@ -234,7 +239,11 @@ def verb_page(
         "refusal": actions.may(verb.name, incident, request.user),  # type: ignore[arg-type]
         "promise_preview": promise_preview(incident, verb, form),
     }
-    template = "admin/incidents/incident/_verb.html" if "fragment" in request.GET else "admin/incidents/incident/verb.html"
+    template = (
+        "admin/incidents/incident/_verb.html"
+        if "fragment" in request.GET
+        else "admin/incidents/incident/verb.html"
+    )
     return render(request, template, context, status=status)
 
 
@@ -280,7 +289,9 @@ def write_version(
         version = latest
     else:
         number = latest.number + 1 if latest else 1
-        version = ArticleVersion(article=article, number=number, title=title, text=text, author=by, written_at=now)
+        version = ArticleVersion(
+            article=article, number=number, title=title, text=text, author=by, written_at=now
+        )
     if is_published:
         version.published_at = version.published_at or now
     version.save()

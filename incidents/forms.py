@@ -73,9 +73,7 @@ class OpenForm(forms.Form):
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         memberships = Membership.objects.filter(user=user, role__in=["manager", "member"])
-        organisations = Organisation.objects.filter(
-            pk__in=memberships.values("organisation"), is_active=True
-        )
+        organisations = Organisation.objects.filter(pk__in=memberships.values("organisation"), is_active=True)
         self.fields["organisation"].queryset = organisations  # type: ignore[attr-defined]
         self.fields["services"].queryset = Service.objects.visible_to(user)  # type: ignore[attr-defined]
         if organisations.count() == 1:
@@ -154,8 +152,6 @@ def search(incidents: Any, words: str) -> Any:
     for word in words.split()[:8]:
         by_reference = incidents.by_reference(word.upper()).values("pk")
         incidents = incidents.filter(
-            Q(title__icontains=word)
-            | Q(description__icontains=word)
-            | Q(pk__in=by_reference)
+            Q(title__icontains=word) | Q(description__icontains=word) | Q(pk__in=by_reference)
         )
     return incidents

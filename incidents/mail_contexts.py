@@ -28,7 +28,11 @@ def context_of(incident: Incident, event: IncidentEvent, recipient: User) -> dic
     facts = event.payload
     now = timezone.now()
     views = present.clock_views(incident, now)
-    path = f"/admin/incidents/incident/{incident.pk}/change/" if recipient.is_agent else incident.get_absolute_url()
+    path = (
+        f"/admin/incidents/incident/{incident.pk}/change/"
+        if recipient.is_agent
+        else incident.get_absolute_url()
+    )
     return {
         "incident": incident,
         "event": event,

@@ -47,9 +47,9 @@ def amount_words(target: SLATarget) -> str:
     if target.rule == SLATarget.Rule.SAME_BUSINESS_DAY:
         return _("within the same business day")
     if target.rule == SLATarget.Rule.BUSINESS_DAYS:
-        return ngettext(
-            "within %(count)s business day", "within %(count)s business days", target.amount
-        ) % {"count": target.amount}
+        return ngettext("within %(count)s business day", "within %(count)s business days", target.amount) % {
+            "count": target.amount
+        }
     hours, minutes = divmod(target.amount, 60)
     if minutes or not hours:
         words = ngettext("%(count)s minute", "%(count)s minutes", target.amount) % {"count": target.amount}

@@ -75,7 +75,9 @@ RULES: dict[str, Rule] = {
     "document_solution": Rule(UNRESOLVED, STAFF, IS_RESOLVED),
     "restore": Rule(UNRESOLVED, STAFF, IS_RESOLVED),
     "resolve": Rule(
-        UNRESOLVED | {RESOLVED}, STAFF, gettext_noop("The incident is resolved already. Reply to it, or reopen it first.")
+        UNRESOLVED | {RESOLVED},
+        STAFF,
+        gettext_noop("The incident is resolved already. Reply to it, or reopen it first."),
     ),
     "confirm": Rule(frozenset({RESOLVED}), CUSTOMER, NOT_RESOLVED),
     "reopen": Rule(FINISHED, EITHER, NOT_RESOLVED),
@@ -106,9 +108,7 @@ NOT_YOURS = {
     ("is_duty_manager",): gettext_noop("Only a duty manager decides a contest. Ask the one on duty."),
     ("is_head_of_support",): gettext_noop("Only the head of support can change what was promised."),
     ("is_clockwork",): gettext_noop("This happens by itself."),
-    ("is_agent", "is_clockwork"): gettext_noop(
-        "Confirm the solution instead: then the incident is closed."
-    ),
+    ("is_agent", "is_clockwork"): gettext_noop("Confirm the solution instead: then the incident is closed."),
 }
 
 

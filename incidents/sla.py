@@ -575,9 +575,7 @@ class Ledger:
                     setattr(clock, name, value)
 
 
-def shifted_by_pauses(
-    clock: Clock, instant: datetime, pauses: Iterable[Pause]
-) -> tuple[datetime, bool]:
+def shifted_by_pauses(clock: Clock, instant: datetime, pauses: Iterable[Pause]) -> tuple[datetime, bool]:
     """Move an instant of the clock's budget by the counted time of the pauses that began before it.
 
     Returns the moved instant, and whether an unfinished pause holds the clock.

@@ -106,7 +106,8 @@ STEP = re.compile(r"^(?P<text>.+?)\s*\|\s*(?P<owner>.+?)\s*\|\s*(?P<due>\d{4}-\d
 class ActionPlanForm(VerbForm):
     summary = text_field(_("Summary"), required=False)
     steps = text_field(
-        _("Steps"), help_text=_("One a line: what | owner | date, such as: Roll back node 3 | Deniz | 2026-12-01")
+        _("Steps"),
+        help_text=_("One a line: what | owner | date, such as: Roll back node 3 | Deniz | 2026-12-01"),
     )
     next_review_at = moment_field(_("Next review"), required=True)
 
@@ -186,7 +187,9 @@ class PromiseForm(VerbForm):
 class StaffOpenForm(forms.Form):
     """File on behalf of a customer, by telephone say."""
 
-    organisation = forms.ModelChoiceField(Organisation.objects.filter(is_active=True), label=_("Organisation"))
+    organisation = forms.ModelChoiceField(
+        Organisation.objects.filter(is_active=True), label=_("Organisation")
+    )
     reporter = forms.EmailField(label=_("Reporter's e-mail address"))
     title = forms.CharField(label=_("What is broken?"), max_length=200)
     claimed_level = forms.ChoiceField(

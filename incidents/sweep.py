@@ -54,7 +54,11 @@ def _each(ids: Iterable[int], step: Callable[[int], bool]) -> int:
 def _locked(pk: int) -> Incident | None:
     """The incident under lock; None when another process holds it (it will look again)."""
     skip = connection.features.has_select_for_update_skip_locked
-    return Incident.objects.select_for_update(skip_locked=skip, of=("self",) if skip else ()).filter(pk=pk).first()
+    return (
+        Incident.objects.select_for_update(skip_locked=skip, of=("self",) if skip else ())
+        .filter(pk=pk)
+        .first()
+    )
 
 
 def look_at_clocks(now: datetime) -> int:

@@ -167,7 +167,10 @@ def _assigned_sentence(facts: dict[str, Any], found: _Found) -> str:
 def _clock_sentence(facts: dict[str, Any], found: _Found) -> str:
     kind = facts["clock"].split("/")[0].replace("_", " ")
     if "percent" in facts:
-        return _("%(percent)s %% of the time for %(clock)s used") % {"percent": facts["percent"], "clock": kind}
+        return _("%(percent)s %% of the time for %(clock)s used") % {
+            "percent": facts["percent"],
+            "clock": kind,
+        }
     return _("%(clock)s breached") % {"clock": kind}
 
 
@@ -186,18 +189,23 @@ SENTENCES: dict[str, Callable[[dict[str, Any], _Found], str]] = {
     "files_attached": lambda f, r: _("attached files"),
     "acknowledged": lambda f, r: _("acknowledged it"),
     "assigned": _assigned_sentence,
-    "intervention_started": lambda f, r: _("intervention by %(name)s started")
-    % {"name": r.people.get(f["engineer"])},
+    "intervention_started": lambda f, r: (
+        _("intervention by %(name)s started") % {"name": r.people.get(f["engineer"])}
+    ),
     "action_plan_filed": lambda f, r: _("filed the action plan"),
     "question_asked": lambda f, r: _("asked"),
     "status_update_scheduled": lambda f, r: _("scheduled a status update"),
     "status_update_held": lambda f, r: _("the scheduled update is held"),
     "status_update_discarded": lambda f, r: _("discarded the pending update"),
     "status_update_published": lambda f, r: _("status update"),
-    "release_planned": lambda f, r: _("planned release %(version)s for %(day)s")
-    % {"version": _release_version(f, r), "day": _day(f["release_on"])},
-    "release_moved": lambda f, r: _("moved release %(version)s from %(a)s to %(b)s")
-    % {"version": _release_version(f, r), "a": _day(f["release_from"]), "b": _day(f["release_on"])},
+    "release_planned": lambda f, r: (
+        _("planned release %(version)s for %(day)s")
+        % {"version": _release_version(f, r), "day": _day(f["release_on"])}
+    ),
+    "release_moved": lambda f, r: (
+        _("moved release %(version)s from %(a)s to %(b)s")
+        % {"version": _release_version(f, r), "a": _day(f["release_from"]), "b": _day(f["release_on"])}
+    ),
     "release_shipped": lambda f, r: _("release %(version)s is out") % {"version": _release_version(f, r)},
     "release_withdrawn": lambda f, r: _("withdrew release %(version)s") % {"version": _release_version(f, r)},
     "solution_documented": lambda f, r: _("linked a documented solution"),
@@ -208,8 +216,9 @@ SENTENCES: dict[str, Callable[[dict[str, Any], _Found], str]] = {
     "closing_reminded": lambda f, r: _("reminded that it will close"),
     "reopened": lambda f, r: _("reopened it"),
     "withdrawn": lambda f, r: _("withdrew it"),
-    "marked_duplicate": lambda f, r: _("closed it as a duplicate of %(ref)s")
-    % {"ref": r.incidents[f["duplicate_of"]].reference},
+    "marked_duplicate": lambda f, r: (
+        _("closed it as a duplicate of %(ref)s") % {"ref": r.incidents[f["duplicate_of"]].reference}
+    ),
     "rca_requested": lambda f, r: _("asked for an RCA"),
     "clock_warned": _clock_sentence,
     "clock_breached": _clock_sentence,

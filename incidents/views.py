@@ -76,7 +76,9 @@ def filter_words(request: HttpRequest, form: FilterForm) -> list[dict[str, str]]
             query = request.GET.copy()
             query.pop(name)
             choices = dict(field.choices) if isinstance(field, forms.ChoiceField) else {}
-            words.append({"text": f"{field.label}: {choices.get(value, value)}", "url": f"?{query.urlencode()}"})
+            words.append(
+                {"text": f"{field.label}: {choices.get(value, value)}", "url": f"?{query.urlencode()}"}
+            )
     return words
 
 
@@ -93,7 +95,9 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.user.is_agent:  # type: ignore[union-attr]
         return redirect("admin:incidents_incident_add")
     if not may_file(request):
-        return refusal_page(request, _("Viewers can read but not report. Ask a manager of your organisation."))
+        return refusal_page(
+            request, _("Viewers can read but not report. Ask a manager of your organisation.")
+        )
     if request.method == "GET":
         form = OpenForm(user=request.user, initial={"token": secrets.token_urlsafe(16)})
         return render(request, "incidents/new.html", new_context(request, form))
@@ -250,9 +254,7 @@ def act(
         status = 400
         if form.is_valid():
             try:
-                verb(
-                    incident, by=request.user, now=timezone.now(), channel=Channel.PORTAL, **inputs(form)
-                )
+                verb(incident, by=request.user, now=timezone.now(), channel=Channel.PORTAL, **inputs(form))
             except actions.Refused as refused:
                 form.add_error(refused.field if refused.field in form.fields else None, refused.reason)
                 status = STATUS_OF[refused.kind]

@@ -15,7 +15,10 @@ class ProfileForm(forms.ModelForm):
     """Name, language, zone and what to be mailed about."""
 
     daily_summary_hour = forms.IntegerField(
-        label=_("Hour of the daily summary"), min_value=0, max_value=23, help_text=_("0 to 23, in your time zone.")
+        label=_("Hour of the daily summary"),
+        min_value=0,
+        max_value=23,
+        help_text=_("0 to 23, in your time zone."),
     )
 
     class Meta:

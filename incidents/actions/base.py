@@ -45,7 +45,7 @@ def actor_of(user: User | None, incident: Incident) -> rules.Actor:
 
 
 def may(verb: str, incident: Incident, user: User) -> str:
-    """"" if `user` may use the verb on the incident now, else the translated reason."""
+    """ "" if `user` may use the verb on the incident now, else the translated reason."""
     refusal = rules.permission_refusal(verb, actor_of(user, incident))
     refusal = refusal or rules.state_refusal(verb, incident.status)
     return _(refusal) if refusal else ""

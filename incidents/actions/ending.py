@@ -145,7 +145,9 @@ def close(
     with acting("close", incident, by=by, now=now, channel=channel, revision=revision) as act:
         due = act.incident.closing_due_at
         if due is None or due > act.now:
-            raise Refused(_("The customer still has time to answer; it closes by itself after that."), kind="state")
+            raise Refused(
+                _("The customer still has time to answer; it closes by itself after that."), kind="state"
+            )
         act.record(Closed(**_closed(act, ClosedAs.UNANSWERED)))
     return incident
 
@@ -190,9 +192,7 @@ def reopen_within(act: Act, message: Message) -> None:
     incident.closing_due_at = incident.reminder_due_at = None
     incident.closed_as = ""
     feel_impact(incident, act.now, incident.services.all())
-    act.record(
-        Reopened(message=message.pk, cycle=incident.cycle + 1, **act.move(Status.REPORTED))
-    )
+    act.record(Reopened(message=message.pk, cycle=incident.cycle + 1, **act.move(Status.REPORTED)))
 
 
 def withdraw(
@@ -234,9 +234,7 @@ def mark_duplicate(
         act.incident.duplicate_of = original
         end_impact(act.incident, act.now)
         act.record(
-            MarkedDuplicate(
-                duplicate_of=original.pk, message=message.pk, **_closed(act, ClosedAs.DUPLICATE)
-            )
+            MarkedDuplicate(duplicate_of=original.pk, message=message.pk, **_closed(act, ClosedAs.DUPLICATE))
         )
     return incident
 

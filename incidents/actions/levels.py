@@ -37,9 +37,7 @@ def validate_level(
             at=act.now,
         )
         act.incident.validated_level = level
-        act.record(
-            LevelValidated(level_from=act.incident.level, level_to=level, validation=validation.pk)
-        )
+        act.record(LevelValidated(level_from=act.incident.level, level_to=level, validation=validation.pk))
     return incident
 
 

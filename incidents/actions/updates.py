@@ -82,7 +82,9 @@ def schedule_status_update(
     revision: int | None = None,
 ) -> Incident:
     """Write an update for later; one may be pending. It counts when it is really published."""
-    with acting("schedule_status_update", incident, by=by, now=now, channel=channel, revision=revision) as act:
+    with acting(
+        "schedule_status_update", incident, by=by, now=now, channel=channel, revision=revision
+    ) as act:
         if pending_update(act.incident):
             raise Refused(
                 _("An update is pending already. Publish or discard it before you schedule another."),
@@ -95,9 +97,7 @@ def schedule_status_update(
         update.next_update_at = _next_update(act.incident, publish_at, next_update_at)
         update.state, update.publish_at = StatusUpdate.State.SCHEDULED, publish_at
         update.save()
-        event = act.record(
-            StatusUpdateScheduled(status_update=update.pk, publish_at=publish_at.isoformat())
-        )
+        event = act.record(StatusUpdateScheduled(status_update=update.pk, publish_at=publish_at.isoformat()))
         update.written_after_event = event.pk
         update.save(update_fields=["written_after_event"])
     return incident
@@ -239,4 +239,3 @@ def record_delivery(update: StatusUpdate, *, at: datetime, now: datetime, via: s
             act.record(
                 StatusUpdateAccepted(status_update=update.pk, channel=via), at=at.replace(microsecond=0)
             )
-

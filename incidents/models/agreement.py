@@ -53,9 +53,7 @@ class SLAPolicy(models.Model):
 class SLAPolicyVersion(models.Model):
     """The targets as they were agreed. Incidents keep the version that they were opened under."""
 
-    policy = models.ForeignKey(
-        SLAPolicy, models.PROTECT, related_name="versions", verbose_name=_("policy")
-    )
+    policy = models.ForeignKey(SLAPolicy, models.PROTECT, related_name="versions", verbose_name=_("policy"))
     number = models.PositiveIntegerField(_("version"), default=1)
     note = models.CharField(_("what changed"), max_length=300, blank=True)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
@@ -67,9 +65,7 @@ class SLAPolicyVersion(models.Model):
         ordering = ["policy__name", "-number"]
         verbose_name = _("SLA policy version")
         verbose_name_plural = _("SLA policy versions")
-        constraints = [
-            models.UniqueConstraint(fields=["policy", "number"], name="sla_policy_version_number")
-        ]
+        constraints = [models.UniqueConstraint(fields=["policy", "number"], name="sla_policy_version_number")]
 
     def __str__(self) -> str:
         return f"{self.policy.name} v{self.number}"
@@ -117,9 +113,7 @@ class SLATarget(models.Model):
         ordering = ["level", "kind"]
         verbose_name = _("SLA target")
         verbose_name_plural = _("SLA targets")
-        constraints = [
-            models.UniqueConstraint(fields=["version", "level", "kind"], name="one_target_each")
-        ]
+        constraints = [models.UniqueConstraint(fields=["version", "level", "kind"], name="one_target_each")]
 
     def __str__(self) -> str:
         return f"{self.level} {self.get_kind_display()}: {self.get_rule_display()}"
@@ -154,9 +148,7 @@ class CommunicationPlan(models.Model):
     name = models.CharField(_("name"), max_length=120, unique=True)
     has_email = models.BooleanField(_("e-mail"), default=True)
     dedicated_channel = models.CharField(_("dedicated channel"), max_length=200, blank=True)
-    reminder_days = models.PositiveSmallIntegerField(
-        _("days from resolution to the reminder"), default=3
-    )
+    reminder_days = models.PositiveSmallIntegerField(_("days from resolution to the reminder"), default=3)
     close_days = models.PositiveSmallIntegerField(_("days from resolution to closing"), default=5)
 
     history = HistoricalRecords()

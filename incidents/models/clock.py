@@ -59,7 +59,9 @@ class Clock(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["attention_at"], name="clock_attention", condition=models.Q(attention_at__isnull=False)
+                fields=["attention_at"],
+                name="clock_attention",
+                condition=models.Q(attention_at__isnull=False),
             )
         ]
 

@@ -81,7 +81,10 @@ class Incident(models.Model):
         Organisation, models.PROTECT, related_name="incidents", verbose_name=_("organisation")
     )
     reporter = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, related_name="reported_incidents", verbose_name=_("reporter")
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        related_name="reported_incidents",
+        verbose_name=_("reporter"),
     )
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -98,13 +101,9 @@ class Incident(models.Model):
     )
     impact = models.CharField(_("impact"), max_length=20, choices=Impact.choices, default=Impact.DEGRADED)
     claimed_level = models.CharField(_("claimed level"), max_length=2, choices=Level.choices)
-    validated_level = models.CharField(
-        _("validated level"), max_length=2, choices=Level.choices, blank=True
-    )
+    validated_level = models.CharField(_("validated level"), max_length=2, choices=Level.choices, blank=True)
     level = models.CharField(_("level"), max_length=2, choices=Level.choices)
-    status = models.CharField(
-        _("status"), max_length=20, choices=Status.choices, default=Status.REPORTED
-    )
+    status = models.CharField(_("status"), max_length=20, choices=Status.choices, default=Status.REPORTED)
     channel = models.CharField(_("channel"), max_length=20, choices=Channel.choices)
     cycle = models.PositiveIntegerField(_("cycle"), default=1)
     policy_version = models.ForeignKey(
@@ -128,7 +127,12 @@ class Incident(models.Model):
     cause = models.TextField(_("cause"), blank=True)
     remedy = models.TextField(_("what was done"), blank=True)
     duplicate_of = models.ForeignKey(
-        "self", models.PROTECT, null=True, blank=True, related_name="duplicates", verbose_name=_("duplicate of")
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="duplicates",
+        verbose_name=_("duplicate of"),
     )
     next_due_at = models.DateTimeField(_("next due at"), null=True, blank=True)
     next_update_at = models.DateTimeField(_("next update at"), null=True, blank=True)
@@ -150,7 +154,9 @@ class Incident(models.Model):
             models.Index(
                 fields=["next_due_at", "id"],
                 name="incident_queue",
-                condition=models.Q(status__in=["reported", "acknowledged", "in_progress", "waiting_for_customer"]),
+                condition=models.Q(
+                    status__in=["reported", "acknowledged", "in_progress", "waiting_for_customer"]
+                ),
             ),
             models.Index(
                 fields=["closing_due_at"], name="incident_closing", condition=models.Q(status="resolved")

@@ -23,9 +23,7 @@ class ArticleQuerySet(models.QuerySet["Article"]):
         if user.is_agent:
             return self
         organisations = Organisation.objects.visible_to(user).values("pk")
-        return self.published().filter(
-            models.Q(organisation=None) | models.Q(organisation__in=organisations)
-        )
+        return self.published().filter(models.Q(organisation=None) | models.Q(organisation__in=organisations))
 
 
 class Article(models.Model):

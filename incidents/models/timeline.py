@@ -339,9 +339,7 @@ class EventQuerySet(models.QuerySet["IncidentEvent"]):
 class IncidentEvent(TimelineEvent):
     """One fact about an incident."""
 
-    incident = models.ForeignKey(
-        Incident, models.PROTECT, related_name="events", verbose_name=_("incident")
-    )
+    incident = models.ForeignKey(Incident, models.PROTECT, related_name="events", verbose_name=_("incident"))
 
     objects = EventQuerySet.as_manager()
 

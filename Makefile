@@ -1,0 +1,50 @@
+# The two commands: `make run` and `make test`. Nothing but Python (3.11 or newer) and make is needed.
+
+PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(name))))
+BIN := .venv/bin
+STAMP := .venv/.installed
+PYTEST := DEBUG=true FAIL_ON_SKIP=$(FAIL_ON_SKIP) $(BIN)/python -m pytest -q
+
+.PHONY: help install run test test-browser test-faults lint format lock
+.DEFAULT_GOAL := help
+
+help: ## Show the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+$(STAMP): requirements.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the pinned packages ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+.env:
+	@$(or $(PYTHON),python3) -c "import secrets; print('DEBUG=true'); print('SECRET_KEY=' + secrets.token_urlsafe(50))" > .env
+	@echo "Wrote a development .env (DEBUG=true and a random secret)."
+
+install: $(STAMP) .env ## Create the environment
+
+run: install ## Serve web, worker and clockwork (PORT=8000)
+	@exec $(BIN)/python manage.py run
+
+test: install ## Run the tests
+	$(PYTEST) -n 2 -m "not browser and not faults"
+
+test-browser: install ## Run the journeys in a real Chromium
+	$(PYTEST) -m browser
+
+test-faults: install ## Kill processes of the running product
+	$(PYTEST) -s -m faults
+
+lint: install ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	DEBUG=true $(BIN)/mypy portal incidents maintenance
+	DEBUG=true $(BIN)/lint-imports
+
+format: install ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## Resolve the pinned set anew (needs uv)
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock

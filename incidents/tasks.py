@@ -1,0 +1,19 @@
+"""Wake-ups of incidents."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.utils import timezone
+
+from incidents import summaries
+from incidents.sweep import sweep
+
+
+@shared_task
+def sweep_incidents() -> dict[str, int]:
+    return sweep(timezone.now())
+
+
+@shared_task
+def send_daily_summaries() -> int:
+    return summaries.send_daily_summaries(timezone.now())
