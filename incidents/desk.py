@@ -104,6 +104,10 @@ def is_offered(verb: StaffVerb, incident: Incident, user: User) -> bool:
         return False
     if verb.name == "withdraw_release" and not incident.releases.filter(withdrawn_at=None).exists():
         return False
+    if verb.name == "start_intervention" and incident.intervention_started_at:
+        return incident.clocks.filter(kind="target_action", ended_at=None).exists()
+    if verb.name == "request_rca":
+        return actions.can_request_rca(incident)
     if verb.name == "decide_contest":
         return Contest.objects.filter(validation__incident=incident, decided_at=None).exists()
     return True

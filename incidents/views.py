@@ -171,7 +171,7 @@ def detail_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "services": incident.services.all(),
         "may": {verb: not actions.may(verb, incident, user) for verb in CUSTOMER_VERBS},  # type: ignore[arg-type]
         "can_contest": can_contest(incident),
-        "can_request_rca": can_request_rca(incident),
+        "can_request_rca": actions.can_request_rca(incident),
         "release": actions.planned_release(incident),
     }
 
@@ -182,13 +182,6 @@ CUSTOMER_VERBS = ("reply", "contest_lowering", "confirm", "reopen", "withdraw", 
 def can_contest(incident: Incident) -> bool:
     lowering = actions.open_lowering(incident)
     return lowering is not None and not hasattr(lowering, "contest")
-
-
-def can_request_rca(incident: Incident) -> bool:
-    is_on_request = incident.policy_version.targets.filter(
-        level=incident.level, kind="rca", is_on_request=True
-    ).exists()
-    return is_on_request and not incident.clocks.filter(kind="rca", cycle=incident.cycle).exists()
 
 
 @login_required

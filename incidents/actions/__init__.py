@@ -3,6 +3,7 @@
 from incidents.actions.base import Refused, may
 from incidents.actions.conversation import add_note, ask_customer, reply
 from incidents.actions.ending import (
+    can_request_rca,
     close,
     confirm,
     mark_duplicate,
@@ -44,6 +45,7 @@ __all__ = [
     "add_note",
     "ask_customer",
     "assign",
+    "can_request_rca",
     "change_promise",
     "close",
     "confirm",

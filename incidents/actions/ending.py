@@ -255,3 +255,10 @@ def request_rca(
         extend_horizon(act.incident.calendar_version, act.now)
         act.record(RCARequested())
     return incident
+
+
+def can_request_rca(incident: Incident) -> bool:
+    """Whether the level gives an RCA on request and none was asked for in this cycle."""
+    targets = incident.policy_version.targets
+    is_on_request = targets.filter(level=incident.level, kind="rca", is_on_request=True).exists()
+    return is_on_request and not incident.clocks.filter(kind="rca", cycle=incident.cycle).exists()
