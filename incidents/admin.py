@@ -28,6 +28,7 @@ from incidents.models import (
     Status,
     SupportPlan,
 )
+from portal.access import person_of
 from portal.admin_base import HEAD_WRITES, READ_ONLY, HistoryAdmin, RoleAdmin, RoleTabularInline, rights
 from portal.models import StaffRole
 from portal.templatetags.portal_tags import moment, relative_text
@@ -42,9 +43,9 @@ class ViewFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [(name, title) for name, (title, _narrow) in desk.VIEWS.items()]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         chosen = desk.VIEWS.get(self.value() or "open")
-        return chosen[1](queryset, request.user, timezone.now()) if chosen else queryset
+        return chosen[1](queryset, person_of(request), timezone.now()) if chosen else queryset
 
     def choices(self, changelist: Any) -> Any:
         for name, title in self.lookup_choices:
@@ -72,7 +73,7 @@ class IncidentAdmin(RoleAdmin):
         css = {"all": ["css/tokens.css", "css/labels.css", "css/desk.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
-        visible = Incident.objects.visible_to(request.user)  # type: ignore[arg-type]
+        visible = Incident.objects.visible_to(person_of(request))
         return visible.order_by(F("next_due_at").asc(nulls_last=True), "pk")
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:
@@ -199,7 +200,7 @@ class SLAPolicyVersionAdmin(RoleAdmin):
             return
         before = obj.policy.versions.order_by("-number").first()
         obj.number = before.number + 1 if before else 1
-        obj.created_at, obj.created_by = timezone.now(), request.user
+        obj.created_at, obj.created_by = timezone.now(), person_of(request)
         super().save_model(request, obj, form, change)
         for target in before.targets.all() if before else []:
             target.pk, target.version = None, obj
@@ -285,7 +286,7 @@ class ArticleAdmin(RoleAdmin):
         super().save_model(request, obj, form, change)
         desk.write_version(
             obj,
-            by=request.user,  # type: ignore[arg-type]
+            by=person_of(request),
             now=timezone.now(),
             title=form.cleaned_data["title"],
             text=form.cleaned_data["text"],

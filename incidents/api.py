@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import django_filters
 from django.db.models import QuerySet
@@ -21,6 +21,7 @@ from incidents import serializers as shapes
 from incidents.forms import search
 from incidents.models import Article, Attachment, Channel, Incident, Level, Message, Status, StatusUpdate
 from incidents.models.timeline import IncidentEvent
+from portal.access import person_of
 from portal.api import Conflict, Pages, TokenScope, narrowed
 from portal.models import Organisation, Service, User
 
@@ -56,7 +57,9 @@ CREATED = {201: shapes.IncidentSerializer}
 
 
 def verb(
-    shape: type[serializers.Serializer] | None, url_path: str, methods: tuple[str, ...] = ("post",)
+    shape: type[serializers.Serializer] | None,
+    url_path: str,
+    methods: tuple[Literal["post", "put"], ...] = ("post",),
 ) -> Any:
     """A noun of an incident that is POSTed to use a verb; answers with the incident."""
 
@@ -87,7 +90,7 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
     def get_queryset(self) -> QuerySet[Incident]:
         if getattr(self, "swagger_fake_view", False):
             return Incident.objects.none()
-        found = narrowed(Incident.objects.visible_to(self.request.user), self.request)  # type: ignore[arg-type]
+        found = narrowed(Incident.objects.visible_to(person_of(self.request)), self.request)
         return found.select_related("organisation", "reporter", "assignee").prefetch_related("services")
 
     def get_object(self) -> Incident:
@@ -111,7 +114,7 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
             incident = actions.open_incident(
                 organisation=organisation,
                 reporter=reporter,
-                by=request.user,
+                by=person_of(request),
                 now=timezone.now(),
                 channel=Channel.API,
                 **data,
@@ -121,13 +124,13 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         return self.answer(incident, status.HTTP_201_CREATED)
 
     def only_organisation(self) -> Organisation:
-        found = narrowed(Organisation.objects.visible_to(self.request.user), self.request, "pk")[:2]  # type: ignore[arg-type]
+        found = narrowed(Organisation.objects.visible_to(person_of(self.request)), self.request, "pk")[:2]
         if len(found) != 1:
             raise exceptions.ValidationError({"organisation": ["Say for which organisation."]})
         return found[0]
 
     def reporter(self, email: str | None, organisation: Organisation) -> User:
-        user: User = self.request.user  # type: ignore[assignment]
+        user = person_of(self.request)
         if email is None or email.lower() == user.email:
             return user
         if user.is_agent:
@@ -156,7 +159,7 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         try:
             verb(
                 incident,
-                by=self.request.user,
+                by=person_of(self.request),
                 now=timezone.now(),
                 channel=Channel.API,
                 revision=int(revision) if revision and revision.isdecimal() else None,
@@ -179,7 +182,7 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
     @extend_schema(responses=shapes.EventSerializer(many=True), filters=False)
     @action(detail=True, filterset_class=None, pagination_class=None)
     def events(self, request: Request, reference: str) -> Response:
-        visible = IncidentEvent.objects.visible_to(request.user)  # type: ignore[arg-type]
+        visible = IncidentEvent.objects.visible_to(person_of(request))
         return self.listed(
             shapes.EventSerializer, visible.filter(incident=self.get_object()).select_related("by")
         )
@@ -190,7 +193,7 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         return Response(shapes.IncidentSerializer(self.get_object()).data["clocks"])
 
     def messages(self, *kinds: str) -> Response:
-        visible = Message.objects.visible_to(self.request.user)  # type: ignore[arg-type]
+        visible = Message.objects.visible_to(person_of(self.request))
         rows = visible.filter(incident=self.get_object(), kind__in=kinds).select_related("author")
         return self.listed(shapes.MessageSerializer, rows)
 
@@ -210,7 +213,7 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
     def notes(self, request: Request, reference: str) -> Response:
         if request.method == "POST":
             return self.use(actions.add_note, shapes.TextSerializer)
-        if not request.user.is_agent:  # type: ignore[union-attr]
+        if not person_of(request).is_agent:
             self.get_object()
             raise exceptions.PermissionDenied()
         return self.messages("note")
@@ -276,7 +279,7 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
     def status_updates(self, request: Request, reference: str) -> Response:
         incident = self.get_object()
         if request.method == "GET":
-            visible = StatusUpdate.objects.visible_to(request.user)  # type: ignore[arg-type]
+            visible = StatusUpdate.objects.visible_to(person_of(request))
             rows = visible.filter(incident=incident).select_related("author")
             return self.listed(shapes.StatusUpdateSerializer, rows)
         shape = shapes.StatusUpdateInSerializer(data=request.data)
@@ -381,7 +384,7 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         incident = self.get_object()
         if request.method == "POST":
             return self.act(incident, actions.add_attachment, files=request.FILES.getlist("file"))
-        visible = Attachment.objects.visible_to(request.user)  # type: ignore[arg-type]
+        visible = Attachment.objects.visible_to(person_of(request))
         return self.listed(shapes.AttachmentSerializer, visible.filter(incident=incident), incident=incident)
 
 
@@ -395,7 +398,7 @@ class ServiceViewSet(viewsets.ReadOnlyModelViewSet):
     queryset = Service.objects.none()
 
     def get_queryset(self) -> QuerySet[Service]:
-        return Service.objects.visible_to(self.request.user)  # type: ignore[arg-type]
+        return Service.objects.visible_to(person_of(self.request))
 
 
 class OrganisationViewSet(viewsets.ReadOnlyModelViewSet):
@@ -408,7 +411,7 @@ class OrganisationViewSet(viewsets.ReadOnlyModelViewSet):
     queryset = Organisation.objects.none()
 
     def get_queryset(self) -> QuerySet[Organisation]:
-        return narrowed(Organisation.objects.visible_to(self.request.user), self.request, "pk")  # type: ignore[arg-type]
+        return narrowed(Organisation.objects.visible_to(person_of(self.request)), self.request, "pk")
 
 
 class ArticleViewSet(viewsets.ReadOnlyModelViewSet):
@@ -421,5 +424,5 @@ class ArticleViewSet(viewsets.ReadOnlyModelViewSet):
     queryset = Article.objects.none()
 
     def get_queryset(self) -> QuerySet[Article]:
-        found = Article.objects.visible_to(self.request.user).published()  # type: ignore[arg-type]
+        found = Article.objects.visible_to(person_of(self.request)).published()
         return found.select_related("published_version")

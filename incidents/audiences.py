@@ -32,8 +32,8 @@ def staff() -> QuerySet[User]:
 
 def owners(incident: Incident) -> QuerySet[User]:
     """The assignee, or all agents while nobody has it."""
-    if incident.assignee_id and incident.assignee.is_active:
-        return User.objects.filter(pk=incident.assignee_id)
+    if incident.assignee and incident.assignee.is_active:
+        return User.objects.filter(pk=incident.assignee.pk)
     return staff()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -21,15 +21,16 @@ from django.views.decorators.http import require_GET
 
 from incidents import actions, notify, present
 from incidents.models import Article, ArticleVersion, CannedText, Channel, Contest, Incident, Status
+from incidents.models.incident import IncidentQuerySet
 from incidents.preview import Preview, preview
 from incidents.staff_forms import COMPOSER, STAFF_VERBS, StaffOpenForm, StaffVerb, VerbForm
 from incidents.timeline_view import TimelineItem, timeline_items
-from portal.access import is_agent
+from portal.access import is_agent, person_of
 from portal.models import User
 
 STATUS_OF = {"permission": 403, "state": 409, "stale": 409, "invalid": 400}
 SOON = timedelta(minutes=60)
-View = Callable[[QuerySet, User, datetime], QuerySet]
+View = Callable[[IncidentQuerySet, User, datetime], IncidentQuerySet]
 
 VIEWS: dict[str, tuple[Any, View]] = {
     "open": (gettext_lazy("Open"), lambda q, user, now: q.unresolved()),
@@ -63,19 +64,19 @@ VIEWS: dict[str, tuple[Any, View]] = {
 
 def get_incident(request: HttpRequest, pk: int | str) -> Incident:
     """The incident for a member of staff; PermissionDenied for anybody else."""
-    if not is_agent(request.user):  # type: ignore[arg-type]
+    if not is_agent(person_of(request)):
         raise PermissionDenied
     if not str(pk).isdecimal():
         raise Http404
-    visible = Incident.objects.visible_to(request.user)  # type: ignore[arg-type]
+    visible = Incident.objects.visible_to(person_of(request))
     return get_object_or_404(visible.select_related("organisation", "assignee", "reporter"), pk=int(pk))
 
 
 def desk_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
     now = timezone.now()
     views = present.clock_views(incident, now)
-    items = timeline_items(incident, request.user)  # type: ignore[arg-type]
-    offered = [verb for verb in STAFF_VERBS.values() if is_offered(verb, incident, request.user)]  # type: ignore[arg-type]
+    items = timeline_items(incident, person_of(request))
+    offered = [verb for verb in STAFF_VERBS.values() if is_offered(verb, incident, person_of(request))]
     return {
         "incident": incident,
         "now": now,
@@ -130,13 +131,13 @@ def incident_page(request: HttpRequest, object_id: str) -> HttpResponse:
 
 def heard_by(verb: StaffVerb, incident: Incident, request: HttpRequest) -> list[User]:
     """The customers who will be mailed; none for what stays internal."""
-    return notify.who_would_hear(verb.event, incident, request.user) if verb.event else []  # type: ignore[arg-type]
+    return notify.who_would_hear(verb.event, incident, person_of(request)) if verb.event else []
 
 
 @require_GET
 def timeline(request: HttpRequest, pk: int) -> HttpResponse:
     incident = get_incident(request, pk)
-    items = timeline_items(incident, request.user)  # type: ignore[arg-type]
+    items = timeline_items(incident, person_of(request))
     return render(request, "incidents/_timeline.html", {"items": items, "incident": incident})
 
 
@@ -178,7 +179,7 @@ def new_form(incident: Incident, verb: StaffVerb, request: HttpRequest) -> VerbF
 def carry_out(request: HttpRequest, incident: Incident, verb: StaffVerb, form: VerbForm) -> HttpResponse:
     heard = heard_by(verb, incident, request)
     try:
-        verb.verb(incident, by=request.user, now=timezone.now(), channel=Channel.ADMIN, **form.inputs())
+        verb.verb(incident, by=person_of(request), now=timezone.now(), channel=Channel.ADMIN, **form.inputs())
     except actions.Refused as refused:
         if refused.kind == "stale":
             return stale_page(request, incident, verb, form, refused)
@@ -195,7 +196,7 @@ def stale_page(
     """Show what came in between, and the same text under the revision of now, ready to be sent again."""
     incident.refresh_from_db()
     seen = form.cleaned_data.get("seen") or 0
-    items = timeline_items(incident, request.user)  # type: ignore[arg-type]
+    items = timeline_items(incident, person_of(request))
     newer = [item for item in items if item.event_id > seen]
     data = request.POST.copy()
     data["revision"] = str(incident.revision)
@@ -212,7 +213,7 @@ def show_preview(request: HttpRequest, incident: Incident, verb: StaffVerb, form
         shown = preview(
             verb.verb,
             incident,
-            by=request.user,  # type: ignore[arg-type]
+            by=person_of(request),
             now=timezone.now(),
             channel=Channel.ADMIN,
             **inputs,
@@ -240,7 +241,7 @@ def verb_page(
         "heard": heard_by(verb, incident, request),
         "newer": newer or [],
         "shown": shown,
-        "refusal": actions.may(verb.name, incident, request.user),  # type: ignore[arg-type]
+        "refusal": actions.may(verb.name, incident, person_of(request)),
         "promise_preview": promise_preview(incident, verb, form),
     }
     template = (
@@ -261,13 +262,13 @@ def promise_preview(incident: Incident, verb: StaffVerb, form: VerbForm) -> list
 
 def open_page(request: HttpRequest) -> HttpResponse:
     """File on behalf of a customer who telephoned."""
-    if not is_agent(request.user):  # type: ignore[arg-type]
+    if not is_agent(person_of(request)):
         raise PermissionDenied
     form = StaffOpenForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
             incident = actions.open_incident(
-                by=request.user,  # type: ignore[arg-type]
+                by=person_of(request),
                 now=timezone.now(),
                 channel=Channel.TELEPHONE,
                 **form.cleaned_data,

@@ -124,8 +124,10 @@ class OpenSerializer(serializers.Serializer):
         super().__init__(*args, **kwargs)
         request = self.context.get("request")
         if request is not None and request.user.is_authenticated:
-            self.fields["organisation"].queryset = Organisation.objects.visible_to(request.user)
-            self.fields["services"].child_relation.queryset = Service.objects.visible_to(request.user)
+            organisation: Any = self.fields["organisation"]
+            organisation.queryset = Organisation.objects.visible_to(request.user)
+            services: Any = self.fields["services"]
+            services.child_relation.queryset = Service.objects.visible_to(request.user)
 
 
 class TextSerializer(serializers.Serializer):

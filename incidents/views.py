@@ -31,6 +31,7 @@ from incidents.forms import (
 from incidents.models import Article, Attachment, Channel, Incident
 from incidents.timeline_view import timeline_items
 from portal import access
+from portal.access import person_of
 from portal.models import Organisation, Service
 from portal.uploads import serve_attachment
 
@@ -40,7 +41,7 @@ STATUS_OF = {"permission": 403, "state": 409, "stale": 409, "invalid": 400}
 
 def get_incident(request: HttpRequest, reference: str) -> Incident:
     """The incident if the signed-in person may see it; 404 otherwise, as for an invented one."""
-    incidents = Incident.objects.visible_to(request.user).by_reference(reference)  # type: ignore[arg-type]
+    incidents = Incident.objects.visible_to(person_of(request)).by_reference(reference)
     return get_object_or_404(incidents.select_related("organisation", "assignee", "reporter"))
 
 
@@ -50,8 +51,8 @@ def get_incident(request: HttpRequest, reference: str) -> Incident:
 @login_required
 @require_GET
 def incident_list(request: HttpRequest) -> HttpResponse:
-    form = FilterForm(request.GET or None, user=request.user)
-    found = form.apply(Incident.objects.visible_to(request.user))
+    form = FilterForm(request.GET or None, user=person_of(request))
+    found = form.apply(Incident.objects.visible_to(person_of(request)))
     found = found.select_related("organisation", "assignee").prefetch_related("services").order_by("-pk")
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
     query = request.GET.copy()
@@ -61,7 +62,7 @@ def incident_list(request: HttpRequest) -> HttpResponse:
         "page": page,
         "words": filter_words(request, form),
         "query": query.urlencode(),
-        "has_several_organisations": Organisation.objects.visible_to(request.user).count() > 1,
+        "has_several_organisations": Organisation.objects.visible_to(person_of(request)).count() > 1,
         "may_file": may_file(request),
     }
     return render(request, "incidents/list.html", context)
@@ -75,7 +76,9 @@ def filter_words(request: HttpRequest, form: FilterForm) -> list[dict[str, str]]
         if value and not form[name].errors:
             query = request.GET.copy()
             query.pop(name)
-            choices = dict(field.choices) if isinstance(field, forms.ChoiceField) else {}
+            choices: dict[Any, Any] = {}
+            if isinstance(field, forms.ChoiceField):
+                choices = dict(field.choices)  # type: ignore[union-attr, misc]
             words.append(
                 {"text": f"{field.label}: {choices.get(value, value)}", "url": f"?{query.urlencode()}"}
             )
@@ -83,7 +86,10 @@ def filter_words(request: HttpRequest, form: FilterForm) -> list[dict[str, str]]
 
 
 def may_file(request: HttpRequest) -> bool:
-    return any(access.may_write(request.user, o) for o in Organisation.objects.visible_to(request.user)[:20])  # type: ignore[arg-type]
+    return any(
+        access.may_write(person_of(request), o)
+        for o in Organisation.objects.visible_to(person_of(request))[:20]
+    )
 
 
 # --- filing ---
@@ -92,16 +98,16 @@ def may_file(request: HttpRequest) -> bool:
 @login_required
 @require_http_methods(["GET", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
-    if request.user.is_agent:  # type: ignore[union-attr]
+    if person_of(request).is_agent:
         return redirect("admin:incidents_incident_add")
     if not may_file(request):
         return refusal_page(
             request, _("Viewers can read but not report. Ask a manager of your organisation.")
         )
     if request.method == "GET":
-        form = OpenForm(user=request.user, initial={"token": secrets.token_urlsafe(16)})
+        form = OpenForm(user=person_of(request), initial={"token": secrets.token_urlsafe(16)})
         return render(request, "incidents/new.html", new_context(request, form))
-    form = OpenForm(request.POST, request.FILES, user=request.user)
+    form = OpenForm(request.POST, request.FILES, user=person_of(request))
     earlier = request.session.get(f"filed:{request.POST.get('token', '')}")
     if earlier:
         return redirect("incidents:detail", earlier)
@@ -124,8 +130,8 @@ def file_incident(request: HttpRequest, form: OpenForm) -> Incident | None:
     try:
         return actions.open_incident(
             organisation=data["organisation"],
-            reporter=request.user,  # type: ignore[arg-type]
-            by=request.user,  # type: ignore[arg-type]
+            reporter=person_of(request),
+            by=person_of(request),
             now=timezone.now(),
             channel=Channel.PORTAL,
             title=data["title"],
@@ -141,7 +147,7 @@ def file_incident(request: HttpRequest, form: OpenForm) -> Incident | None:
 
 
 def new_context(request: HttpRequest, form: OpenForm) -> dict[str, Any]:
-    organisation = Organisation.objects.visible_to(request.user).first()  # type: ignore[arg-type]
+    organisation = Organisation.objects.visible_to(person_of(request)).first()
     assert organisation is not None
     return {"form": form, "levels": promise_words.level_cards(organisation, timezone.now())}
 
@@ -158,7 +164,7 @@ def suggestions(request: HttpRequest) -> HttpResponse:
 
 
 def detail_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
-    user = request.user
+    user = person_of(request)
     now = timezone.now()
     views = present.clock_views(incident, now)
     return {
@@ -167,9 +173,9 @@ def detail_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "headline": present.headline(incident, views),
         "clocks": present.current_clocks(views),
         "past_clocks": [view for view in views if not view.is_owed],
-        "items": timeline_items(incident, user),  # type: ignore[arg-type]
+        "items": timeline_items(incident, user),
         "services": incident.services.all(),
-        "may": {verb: not actions.may(verb, incident, user) for verb in CUSTOMER_VERBS},  # type: ignore[arg-type]
+        "may": {verb: not actions.may(verb, incident, user) for verb in CUSTOMER_VERBS},
         "can_contest": can_contest(incident),
         "can_request_rca": actions.can_request_rca(incident),
         "release": actions.planned_release(incident),
@@ -205,7 +211,14 @@ def fragment_etag(request: HttpRequest, reference: str) -> str | None:
         return None
     incident = get_incident(request, reference)
     minute = int(timezone.now().timestamp()) // 60
-    parts = (incident.pk, incident.revision, incident.computed_at, request.user.pk, request.path, minute)
+    parts = (
+        incident.pk,
+        incident.revision,
+        incident.computed_at,
+        person_of(request).pk,
+        request.path,
+        minute,
+    )
     language = getattr(request, "LANGUAGE_CODE", "")
     return f'"{hashlib.sha256(f"{parts}{language}".encode()).hexdigest()[:32]}"'
 
@@ -223,7 +236,7 @@ def now_fragment(request: HttpRequest, reference: str) -> HttpResponse:
 @condition(etag_func=fragment_etag)
 def timeline_fragment(request: HttpRequest, reference: str) -> HttpResponse:
     incident = get_incident(request, reference)
-    items = timeline_items(incident, request.user)  # type: ignore[arg-type]
+    items = timeline_items(incident, person_of(request))
     return render(request, "incidents/_timeline.html", {"items": items, "incident": incident})
 
 
@@ -241,13 +254,20 @@ def act(
     """One door for every verb: GET shows the form alone (it works without JavaScript), POST acts."""
     incident = get_incident(request, reference)
     bound = request.method == "POST"
-    form = form_class(*((request.POST, request.FILES) if bound else ()), prefix=prefix)
+    data, files = (request.POST, request.FILES) if bound else (None, None)
+    form = form_class(data, files, prefix=prefix)
     status = 200
     if bound:
         status = 400
         if form.is_valid():
             try:
-                verb(incident, by=request.user, now=timezone.now(), channel=Channel.PORTAL, **inputs(form))
+                verb(
+                    incident,
+                    by=person_of(request),
+                    now=timezone.now(),
+                    channel=Channel.PORTAL,
+                    **inputs(form),
+                )
             except actions.Refused as refused:
                 form.add_error(refused.field if refused.field in form.fields else None, refused.reason)
                 status = STATUS_OF[refused.kind]
@@ -336,7 +356,7 @@ def rca(request: HttpRequest, reference: str) -> HttpResponse:
 @require_GET
 def attachment(request: HttpRequest, reference: str, pk: int) -> FileResponse:
     incident = get_incident(request, reference)
-    visible = Attachment.objects.visible_to(request.user)  # type: ignore[arg-type]
+    visible = Attachment.objects.visible_to(person_of(request))
     found = get_object_or_404(visible, incident=incident, pk=pk)
     try:
         stored = found.file.open("rb")
@@ -354,7 +374,7 @@ def refusal_page(request: HttpRequest, reason: str) -> HttpResponse:
 
 def find_articles(request: HttpRequest, words: str) -> Any:
     """Visible articles whose published version has one of the longer words."""
-    found = Article.objects.visible_to(request.user).published().select_related("published_version")  # type: ignore[arg-type]
+    found = Article.objects.visible_to(person_of(request)).published().select_related("published_version")
     terms = [word for word in words.split()[:12] if len(word) > 2]
     if words.strip() and not terms:
         return found.none()
@@ -376,7 +396,7 @@ def articles(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_GET
 def article(request: HttpRequest, slug: str) -> HttpResponse:
-    found = get_object_or_404(Article.objects.visible_to(request.user).published(), slug=slug)  # type: ignore[arg-type]
+    found = get_object_or_404(Article.objects.visible_to(person_of(request)).published(), slug=slug)
     return render(request, "incidents/article.html", {"article": found, "version": found.published_version})
 
 
@@ -384,7 +404,7 @@ def article(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 def sla(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
-    organisations = Organisation.objects.visible_to(request.user)  # type: ignore[arg-type]
+    organisations = Organisation.objects.visible_to(person_of(request))
     promises = [promise_words.promise_of(organisation, now) for organisation in organisations[:20]]
-    services = Service.objects.visible_to(request.user)  # type: ignore[arg-type]
+    services = Service.objects.visible_to(person_of(request))
     return render(request, "incidents/sla.html", {"promises": promises, "services": services})

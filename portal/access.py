@@ -5,9 +5,19 @@ A signed-in stranger gets 404 (the queryset hides the object), a colleague witho
 
 from __future__ import annotations
 
+from django.http import HttpRequest
+from rest_framework.request import Request
+
 from portal.models import Membership, Organisation, StaffRole, User
 
 WRITERS = (Membership.Role.MANAGER, Membership.Role.MEMBER)
+
+
+def person_of(request: HttpRequest | Request) -> User:
+    """The signed-in person of a request behind `login_required`; TypeError for an anonymous one."""
+    if not isinstance(request.user, User):
+        raise TypeError("an anonymous visitor reached a page that needs a person")
+    return request.user
 
 
 def membership(user: User, organisation: Organisation) -> Membership | None:

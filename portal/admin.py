@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portal import calendars, outbox
+from portal.access import person_of
 from portal.admin_base import (
     ADMINISTRATOR_WRITES,
     HEAD_WRITES,
@@ -107,7 +108,7 @@ class UserAdmin(RoleAdmin):
         """Nobody raises themselves, and only a superuser touches a superuser."""
         if obj is None:
             return []
-        if obj == request.user or (obj.is_superuser and not request.user.is_superuser):  # type: ignore[union-attr]
+        if obj == person_of(request) or (obj.is_superuser and not person_of(request).is_superuser):
             return ["email", "staff_role", "is_staff", "is_active"]
         return []
 
@@ -165,7 +166,7 @@ class CalendarVersionAdmin(RoleAdmin):
         made = calendars.new_version(
             obj.calendar,
             now=timezone.now(),
-            by=request.user,
+            by=person_of(request),
             **{name: form.cleaned_data[name] for name in VersionForm.Meta.fields[1:]},
         )
         obj.__dict__.update(made.__dict__)
@@ -184,7 +185,7 @@ class OutboxAdmin(RoleAdmin):
 
     @admin.action(description=gettext_lazy("Send again what was set aside"))
     def send_again(self, request: HttpRequest, queryset: Any) -> None:
-        if not request.user.has_staff_role(StaffRole.DUTY_MANAGER):  # type: ignore[union-attr]
+        if not person_of(request).has_staff_role(StaffRole.DUTY_MANAGER):
             messages.error(request, _("Only a duty manager sends again."))
             return
         with transaction.atomic():

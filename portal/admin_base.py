@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
+from portal.access import person_of
 from portal.models import StaffRole
 
 NOBODY = "nobody"
@@ -21,7 +22,7 @@ class RoleMixin:
 
     def _allowed(self, request: HttpRequest, verb: str) -> bool:
         role = self.roles.get(verb, NOBODY)
-        return role != NOBODY and request.user.has_staff_role(role)  # type: ignore[union-attr]
+        return role != NOBODY and person_of(request).has_staff_role(role)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._allowed(request, "view")

@@ -83,8 +83,10 @@ class KeyField(serializers.SlugRelatedField):
         super().__init__(slug_field="slug", **kwargs)
 
     def to_internal_value(self, data: Any) -> Model:
-        if isinstance(data, int) and not isinstance(data, bool) or isinstance(data, str) and data.isdecimal():
-            found = self.get_queryset().filter(pk=int(data)).first() if int(data) < 2**62 else None
+        is_id = isinstance(data, int | str) and not isinstance(data, bool) and str(data).isdecimal()
+        rows = self.get_queryset()
+        if is_id and rows is not None and len(str(data)) < 18:
+            found = rows.filter(pk=int(data)).first()
             if found is not None:
                 return found
         if isinstance(data, str) and "\0" in data:

@@ -7,22 +7,23 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from incidents.models import Incident, Status
+from portal.access import person_of
 from portal.status import service_rows
 
 
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
     """Staff land on their desk."""
-    user = request.user
-    if user.is_agent:  # type: ignore[union-attr]
+    user = person_of(request)
+    if user.is_agent:
         return redirect("admin:index")
-    incidents = Incident.objects.visible_to(user).select_related("organisation", "assignee")  # type: ignore[arg-type]
+    incidents = Incident.objects.visible_to(user).select_related("organisation", "assignee")
     context = {
         "waiting": incidents.filter(status__in=[Status.WAITING_FOR_CUSTOMER, Status.RESOLVED]).order_by(
             "-last_changed_at"
         )[:10],
         "open": incidents.unresolved().order_by("next_due_at", "pk")[:20],
         "recent": incidents.filter(status=Status.CLOSED).order_by("-closed_at")[:5],
-        "services": service_rows(user),  # type: ignore[arg-type]
+        "services": service_rows(user),
     }
     return render(request, "portal/home.html", context)

@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from portal.access import person_of
 from portal.models import Service, ServiceImpact, User
 from portal.models.service_impact import Impact
 
@@ -38,4 +39,4 @@ def row_of(service: Service, impacts: list[ServiceImpact]) -> ServiceRow:
 
 @login_required
 def status(request: HttpRequest) -> HttpResponse:
-    return render(request, "portal/status.html", {"services": service_rows(request.user)})  # type: ignore[arg-type]
+    return render(request, "portal/status.html", {"services": service_rows(person_of(request))})

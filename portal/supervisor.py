@@ -79,7 +79,7 @@ class Supervisor:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 (started before any thread of ours matters)
+            preexec_fn=die_with_parent,
         )
         threading.Thread(target=self.copy, args=(child, child.process.stdout), daemon=True).start()
 

@@ -10,19 +10,24 @@ from django.utils import timezone
 
 from incidents.desk import VIEWS
 from incidents.models import Incident
+from portal.access import person_of
 from portal.models import OutboxMessage
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What the admin's index shows beyond its list of models."""
     now = timezone.now()
-    visible = Incident.objects.visible_to(request.user)  # type: ignore[arg-type]
+    visible = Incident.objects.visible_to(person_of(request))
     queue = visible.unresolved().exclude(next_due_at=None).order_by("next_due_at", "pk")
     base = reverse("admin:incidents_incident_changelist")
     context["now"] = now
     context["breaching"] = queue.select_related("organisation", "assignee")[:15]
     context["views"] = [
-        {"title": title, "url": f"{base}?view={name}", "count": narrow(visible, request.user, now).count()}  # type: ignore[arg-type]
+        {
+            "title": title,
+            "url": f"{base}?view={name}",
+            "count": narrow(visible, person_of(request), now).count(),
+        }
         for name, (title, narrow) in VIEWS.items()
         if name != "all"
     ]

@@ -68,7 +68,9 @@ def a3(acme):
 
 @pytest.fixture
 def b1(nordwind):
-    return factories.person("b1@nordwind.example", f"Bo {factories.CANARY}", nordwind, "manager", is_p1_contact=True)
+    return factories.person(
+        "b1@nordwind.example", f"Bo {factories.CANARY}", nordwind, "manager", is_p1_contact=True
+    )
 
 
 @pytest.fixture

@@ -48,9 +48,13 @@ def incident(by: User, now: datetime, level: str = "P1", title: str = "API down"
     )
 
 
-def article(author: User, now: datetime, slug: str = "fix", *, is_published: bool = True, **fields) -> Article:
+def article(
+    author: User, now: datetime, slug: str = "fix", *, is_published: bool = True, **fields
+) -> Article:
     made = Article.objects.create(slug=slug, **fields)
-    write_version(made, by=author, now=now, title=f"How to {slug}", text="Do **this**.", is_published=is_published)
+    write_version(
+        made, by=author, now=now, title=f"How to {slug}", text="Do **this**.", is_published=is_published
+    )
     return made
 
 

@@ -34,7 +34,8 @@ def reply(
             act.answer()
             act.record(StaffReplied(message=message.pk, **act.stay_or_acknowledge()))
         elif act.incident.is_unresolved:
-            act.record(CustomerReplied(message=message.pk, **stop_waiting(act)))
+            status_from, status_to = stop_waiting(act).values()
+            act.record(CustomerReplied(message=message.pk, status_from=status_from, status_to=status_to))
         else:
             reopen_within(act, message)
     return incident

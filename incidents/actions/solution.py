@@ -64,8 +64,15 @@ def plan_release(
         release = Release.objects.create(
             incident=act.incident, version=version, planned_on=planned_on, first_planned_on=planned_on
         )
-        facts = {"release": release.pk, "release_on": planned_on.isoformat()}
-        act.record(ReleasePlanned(**facts, **_to_work(act)))
+        status_from, status_to = _to_work(act).values()
+        act.record(
+            ReleasePlanned(
+                release=release.pk,
+                release_on=planned_on.isoformat(),
+                status_from=status_from,
+                status_to=status_to,
+            )
+        )
     return incident
 
 

@@ -122,7 +122,7 @@ class Mailer:
             raise Temporary("the mail server did not take the message")
         return Sent(
             address=mail.to[0],
-            subject=mail.subject,
+            subject=str(mail.subject),
             text=str(mail.body),
             html=rendered.html,
             headers={name: str(value) for name, value in mail.extra_headers.items()},

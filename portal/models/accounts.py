@@ -101,7 +101,7 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=(username or "").strip().lower())
 
 
-class User(AbstractBaseUser, PermissionsMixin):
+class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-missing]  # knox names the relation at run time
     """A person, customer or staff, who signs in with an e-mail address."""
 
     email = models.EmailField(_("e-mail address"), unique=True)
@@ -209,7 +209,12 @@ class ApiToken(AbstractAuthToken):
     name = models.CharField(_("name"), max_length=100, blank=True)
     scope = models.CharField(_("scope"), max_length=10, choices=Scope.choices, default=Scope.WRITE)
     organisation = models.ForeignKey(
-        Organisation, models.CASCADE, null=True, blank=True, verbose_name=_("only for organisation")
+        Organisation,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("only for organisation"),
     )
 
     class Meta(TypedModelMeta):

@@ -5,6 +5,7 @@ The pure arithmetic lives in `portal.business_time`; `portal.calendars` turns a 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from django.conf import settings
@@ -44,7 +45,7 @@ def validate_spans(spans: Any, label: str = "") -> None:
             _("%(label)s: a span looks like 09:00-12:30 and lies within 00:00 and 24:00."),
             params={"label": label},
         ) from error
-    if any(after[0] < before[1] for before, after in zip(parsed, parsed[1:], strict=False)):
+    if any(after[0] < before[1] for before, after in pairwise(parsed)):
         raise ValidationError(
             _("%(label)s: spans must be in order and not overlap."), params={"label": label}
         )
