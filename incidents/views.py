@@ -78,7 +78,7 @@ def filter_words(request: HttpRequest, form: FilterForm) -> list[dict[str, str]]
             query.pop(name)
             choices: dict[Any, Any] = {}
             if isinstance(field, forms.ChoiceField):
-                choices = dict(field.choices)  # type: ignore[union-attr, misc]
+                choices = dict(field.choices)  # type: ignore[arg-type]
             words.append(
                 {"text": f"{field.label}: {choices.get(value, value)}", "url": f"?{query.urlencode()}"}
             )
