@@ -90,14 +90,17 @@ def duration_text(seconds: int) -> str:
     return _("%(seconds)s s") % {"seconds": rest}
 
 
+PAST_SHOWN = 40
+
+
 def clock_views(incident: Incident, now: datetime) -> list[ClockView]:
-    """Every clock of the incident at `now`: those still owed first by due time, then the past ones."""
+    """The clocks still owed at `now`, by due time, then the newest past ones (40 at most; the API has all)."""
     now = now.replace(microsecond=0)
     ledger = replay(incident, max(now, incident.computed_at))
-    views = [view_of(clock, ledger, now) for clock in ledger.clocks]
     far = datetime.max.replace(tzinfo=now.tzinfo)
-    owed = sorted((v for v in views if v.is_owed), key=lambda view: view.due_at or far)
-    return owed + [view for view in reversed(views) if not view.is_owed]
+    owed = sorted((c for c in ledger.clocks if c.is_owed), key=lambda clock: clock.due_at or far)
+    past = [clock for clock in reversed(ledger.clocks) if not clock.is_owed][:PAST_SHOWN]
+    return [view_of(clock, ledger, now) for clock in [*owed, *past]]
 
 
 def current_clocks(views: Iterable[ClockView]) -> list[ClockView]:

@@ -208,7 +208,9 @@ class Ledger:
 
     @property
     def running_update(self) -> Clock | None:
-        return next(iter(self.open(Kind.STATUS_UPDATE)), None)
+        # Only the newest interval can still run, and an unattended P1 gathers thousands.
+        newest = next((clock for clock in reversed(self.clocks) if clock.kind == Kind.STATUS_UPDATE), None)
+        return newest if newest and newest.is_open else None
 
     # --- time passes ---
 
@@ -326,8 +328,9 @@ class Ledger:
         return clock
 
     def _next_ordinal(self, kind: Kind, cycle: int, level: str) -> int:
-        taken = [c.ordinal for c in self.clocks if (c.kind, c.cycle, c.level) == (kind, cycle, level)]
-        return max(taken, default=0) + 1
+        key = (kind, cycle, level)
+        taken = (c.ordinal for c in reversed(self.clocks) if (c.kind, c.cycle, c.level) == key)
+        return next(taken, 0) + 1
 
     # --- levels ---
 

@@ -32,7 +32,9 @@ def random_life(rng, made, people, solution):
     now = T0
     moves = [
         lambda at: actions.reply(made, text="x", by=rng.choice([a1, g1]), **at),
-        lambda at: actions.validate_level(made, level=rng.choice(["P1", "P2", "P3"]), reason="r", by=g1, **at),
+        lambda at: actions.validate_level(
+            made, level=rng.choice(["P1", "P2", "P3"]), reason="r", by=g1, **at
+        ),
         lambda at: actions.contest_lowering(made, reason="r", by=a2, **at),
         lambda at: actions.decide_contest(made, is_upheld=rng.random() < 0.6, reason="r", by=m1, **at),
         lambda at: actions.ask_customer(made, text="q", by=g1, **at),
@@ -109,7 +111,14 @@ def test_sweeping_again_changes_nothing_and_mails_nothing(a1, g1):
 def test_breaches_are_at_the_due_second_however_late_anybody_looked(a1):
     made = incident(a1, T0)
     sweep(T0 + timedelta(hours=6))
-    breached = {row.kind: row.breached_at for row in made.clocks.filter(kind__in=["first_response", "target_action"])}
-    assert breached == {"first_response": T0 + timedelta(minutes=15), "target_action": T0 + timedelta(hours=4)}
-    updates = list(made.clocks.filter(kind="status_update", state="breached").values_list("breached_at", flat=True))
+    breached = {
+        row.kind: row.breached_at for row in made.clocks.filter(kind__in=["first_response", "target_action"])
+    }
+    assert breached == {
+        "first_response": T0 + timedelta(minutes=15),
+        "target_action": T0 + timedelta(hours=4),
+    }
+    updates = list(
+        made.clocks.filter(kind="status_update", state="breached").values_list("breached_at", flat=True)
+    )
     assert updates == [T0 + timedelta(minutes=30 * n) for n in range(1, 12)]

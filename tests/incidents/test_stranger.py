@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import time_machine
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
@@ -12,6 +13,14 @@ from tests.factories import CANARY, article, incident
 
 # Addresses that carry no customer's object, or are the sign-in's own, with the reason.
 WITHOUT_OBJECT = re.compile(r"^/(accounts/|admin/|healthz$|readyz$|metrics$|api/v1/(schema|reference)/$)")
+
+
+@pytest.fixture(autouse=True)
+def _at_t0():
+    with time_machine.travel(T0, tick=True):
+        yield
+
+
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
 
 
