@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from incidents import receipts as papers
@@ -39,7 +39,7 @@ def receipt_json(receipt: papers.Receipt) -> dict[str, Any]:
 
 def iso(at: datetime | None) -> str | None:
     """UTC, ISO 8601, as the API says it."""
-    return at.isoformat().replace("+00:00", "Z") if at else None
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
 
 
 def derived(clock: sla.Clock, ledger: sla.Ledger) -> dict[str, Any]:

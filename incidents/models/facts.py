@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from incidents import sla
 from incidents.models.agreement import SLAPolicyVersion
@@ -25,6 +25,11 @@ PUBLIC_ANSWERS = frozenset(
     }
 )
 TIMES = ("started_at", "due_at", "first_due_at", "met_at", "breached_at", "ended_at")
+
+
+def utc(text: str) -> datetime:
+    """The instant that a payload names, in UTC, whatever zone its writer said it in."""
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def promise_key(policy_version: int, calendar_version: int) -> str:
@@ -74,7 +79,7 @@ def as_fact(event: IncidentEvent) -> sla.Fact | None:
         level=payload.get("level_to") or payload.get("level") or "",
         ref=payload.get("validation") or payload.get("status_update") or payload.get("message"),
         is_public_answer=kind in PUBLIC_ANSWERS,
-        next_update_at=datetime.fromisoformat(next_update) if next_update else None,
+        next_update_at=utc(next_update) if next_update else None,
         release_on=date.fromisoformat(release) if release else None,
         promise=promise_key(payload["policy_version"], payload["calendar_version"])
         if kind in ("opened", "promise_changed")
@@ -84,10 +89,7 @@ def as_fact(event: IncidentEvent) -> sla.Fact | None:
 
 
 def _correction(payload: dict) -> dict:
-    new = {
-        name: datetime.fromisoformat(value) if name in TIMES and value else value
-        for name, value in payload["new"].items()
-    }
+    new = {name: utc(value) if name in TIMES and value else value for name, value in payload["new"].items()}
     return {"key": tuple(payload["key"]), "new": new}
 
 
