@@ -229,7 +229,7 @@ CELERY_BEAT_SCHEDULE = {
     "calendars": {"task": "portal.tasks.extend_calendars", "schedule": crontab(hour="3", minute="17")},
     "summaries": {"task": "incidents.tasks.send_daily_summaries", "schedule": crontab(minute="*/5")},
 }
-OUTBOX_LEASE_SECONDS = 120
+OUTBOX_LEASE_SECONDS = env.int("OUTBOX_LEASE_SECONDS", default=120)
 OUTBOX_MAX_ATTEMPTS = 12
 READY_MAX_SWEEP_AGE_SECONDS = 90
 READY_MAX_OUTBOX_LAG_SECONDS = 90
