@@ -6,8 +6,9 @@ import zoneinfo
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone, translation
+from django.views.defaults import page_not_found
 
 from portal import health
 from portal.models import Organisation, User
@@ -53,3 +54,18 @@ def zone_info(name: str) -> zoneinfo.ZoneInfo:
         return zoneinfo.ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         return zoneinfo.ZoneInfo(settings.TIME_ZONE)
+
+
+def designed_not_found(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """In development too, a 404 is the page that users get: Django's own would list every address."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        if settings.DEBUG and response.status_code == 404 and is_page:
+            return page_not_found(request, Http404())
+        return response
+
+    return middleware

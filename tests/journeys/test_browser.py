@@ -1,0 +1,156 @@
+"""The product in a real Chromium: file, answer, resolve, confirm; axe on every page; keyboard and no script."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+pytestmark = pytest.mark.browser
+ROOT = Path(__file__).resolve().parent.parent.parent
+PASSWORD = "briqmind-demo"
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+CUSTOMER_PAGES = [
+    "/", "/incidents/", "/incidents/?q=nothing", "/incidents/new/", "/incidents/INC-1006/", "/incidents/INC-1006/withdrawal/",
+    "/sla/", "/status/", "/maintenance/", "/knowledge/", "/knowledge/rate-limits/", "/profile/", "/nowhere/",
+]  # fmt: skip
+STAFF_PAGES = ["/admin/incidents/incident/6/change/", "/admin/incidents/incident/6/do/validate_level/", "/admin/incidents/incident/add/"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """`manage.py run` with its demo, on a free port and data of its own."""
+    folder = tmp_path_factory.mktemp("site")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {"DEBUG": "true", "VAR_DIR": str(folder), "PORT": str(port)}
+    environment.pop("DATABASE_URL", None)
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "manage.py", "run"], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+        base = f"http://127.0.0.1:{port}"
+        wait_for(base + "/readyz")
+        yield base
+        server.terminate()
+        server.wait(20)
+
+
+def wait_for(url: str) -> None:
+    for _ in range(120):
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError(f"{url} never answered")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+def page_of(browser, site, email, **options):
+    page = browser.new_context(base_url=site, **options).new_page()
+    page.goto("/accounts/login/")
+    page.fill("input[name=login]", email)
+    page.fill("input[type=password]", PASSWORD)
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url(lambda url: "login" not in url)
+    return page
+
+
+def serious(page):
+    found = Axe().run(page).response["violations"]
+    return [(v["id"], v["nodes"][0]["html"][:120]) for v in found if v["impact"] in ("serious", "critical")]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_and_nothing_is_wider_than_a_phone(browser, site, scheme):
+    for email, addresses in (("ada@acme.example", CUSTOMER_PAGES), ("deniz@briqmind.example", STAFF_PAGES)):
+        page = page_of(browser, site, email, color_scheme=scheme, viewport={"width": 390, "height": 844})
+        for address in addresses:
+            page.goto(address)
+            assert serious(page) == [], address
+            wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            assert wide <= 0, (address, wide)
+        page.context.close()
+
+
+def test_a_customer_files_and_staff_answer_resolve_and_the_customer_confirms(browser, site):
+    customer = page_of(browser, site, "can@acme.example")
+    customer.goto("/incidents/new/")
+    customer.fill("input[name=title]", "Model Studio shows <b>nothing</b>")
+    customer.check("input[name=claimed_level][value=P1]")
+    customer.get_by_role("button", name="Send the report").click()
+    customer.wait_for_url("**/incidents/INC-*/")
+    reference = customer.url.rstrip("/").split("/")[-1]
+    assert "is filed" in customer.inner_text("main")
+    assert customer.locator("h1 b").count() == 0
+
+    staff = page_of(browser, site, "elif@briqmind.example")
+    desk = f"/admin/incidents/incident/{int(reference[4:]) - 1000}/change/"
+    staff.goto(desk)
+    staff.get_by_role("link", name="Validate the level").click()
+    staff.locator("dialog textarea[name=reason]").fill("Nothing loads.")
+    staff.locator("dialog button[type=submit]").first.click()
+    staff.wait_for_url("**" + desk)
+    staff.locator("details").filter(has=staff.get_by_text("Status update", exact=True)).locator(
+        "summary"
+    ).click()
+    form = staff.locator("form[action$='publish_status_update/']")
+    form.locator("textarea[name=summary]").fill("We see it and are restarting the studio.")
+    form.get_by_role("button", name="Preview the mail").click()
+    assert f"[{reference}]" in staff.inner_text(".mail-preview")
+    staff.get_by_role("button", name="Publish").click()
+    staff.wait_for_url("**" + desk)
+    staff.get_by_role("link", name="Resolve", exact=True).click()
+    staff.locator("dialog textarea[name=cause]").fill("A stuck deployment.")
+    staff.locator("dialog textarea[name=remedy]").fill("Rolled back.")
+    staff.locator("dialog button[type=submit]").first.click()
+    staff.wait_for_url("**" + desk)
+
+    customer.reload()
+    assert "We see it and are restarting the studio." in customer.inner_text("main")
+    customer.get_by_role("button", name="Confirm that it is solved").click()
+    assert "Thank you" in customer.inner_text("main")
+
+
+def test_reading_and_replying_work_without_javascript(browser, site):
+    page = page_of(browser, site, "can@acme.example", java_script_enabled=False)
+    page.goto("/incidents/INC-1006/")
+    page.fill("textarea[name=text]", "Written without a script.")
+    page.get_by_role("button", name="Send to the engineers").click()
+    assert "Written without a script." in page.inner_text("main")
+
+
+def test_nothing_leaves_the_machine_and_no_script_is_refused(browser, site):
+    page = page_of(browser, site, "ada@acme.example")
+    troubles = []
+    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda r: troubles.append(r.url) if not r.url.startswith((site, "data:")) else None)
+    for address in CUSTOMER_PAGES[:-1]:
+        page.goto(address)
+    assert troubles == []
