@@ -59,7 +59,7 @@ NOTICES: dict[str, list[Notice]] = {
     "level_validated": [by_person("level_validated")],
     "lowering_contested": [to_staff("staff_contested", duty_managers)],
     "contest_decided": [by_person("contest_decided")],
-    "staff_replied": [by_person("staff_replied")],
+    "staff_replied": [by_person("answered")],
     "customer_replied": [to_staff("staff_customer_replied")],
     "note_added": [],
     "files_attached": [],

@@ -93,6 +93,9 @@ def test_a_p1_runs_from_first_report_to_confirmation(stage, a1, a2, b1, g1, g2, 
     assert "Auto-Submitted" not in person.extra_headers
     assert person.from_email.startswith("Gus Two")
 
+    stage.post(g2, f"{reference}/replies/", text="Draining node 2 now.")
+    assert "Draining node 2 now." in mails_to(a1)[-1].body
+
     stage.at(12)
     started = stage.post(g1, f"{reference}/intervention/")
     again = stage.post(g2, f"{reference}/intervention/", 409)
