@@ -155,13 +155,3 @@ class Clock:
     @property
     def is_pausable(self) -> bool:
         return self.kind == Kind.TARGET_ACTION and self.target.rule != Rule.PLANNED_RELEASE
-
-    def end(self, state: State, at: datetime) -> None:
-        self.ended_at = at
-        if self.state != State.BREACHED:
-            self.state = state
-
-    def meet(self, at: datetime) -> None:
-        """Record the deliverable; a breached clock stays breached and keeps the late delivery."""
-        self.met_at = at
-        self.end(State.MET, at)

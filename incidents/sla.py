@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 
+from incidents.clock_book import TOLD, ClockBook, shifted_by_pauses
 from incidents.promise import (
     DELIVERY_GRACE,
     LEVELS,
@@ -50,75 +51,18 @@ __all__ = [
 ]
 
 
-class Ledger:
+class Ledger(ClockBook):
     """The clocks of one incident, built fact by fact."""
 
     def __init__(self, promises: Mapping[str, Promise]) -> None:
-        self.promises = promises
-        self.promise_key = ""
-        self.clocks: list[Clock] = []
-        self.pauses: list[Pause] = []
-        self.level = ""
-        self.cycle = 0
+        super().__init__(promises)
         self.cycle_started_at: datetime | None = None
         self.delivered: dict[Deliverable, datetime] = {}
         self.is_first_response_given = False
         self.is_rca_requested = False
         self.resolved_at: datetime | None = None
-        self.release_on: date | None = None
         self.lowering: tuple[int | None, Ledger] | None = None
         self.since_lowering: list[Fact] = []
-
-    # --- reading ---
-
-    @property
-    def promise(self) -> Promise:
-        return self.promises[self.promise_key]
-
-    def owed(self, *kinds: Kind) -> list[Clock]:
-        return [clock for clock in self.clocks if clock.is_owed and clock.kind in kinds]
-
-    def open(self, *kinds: Kind) -> list[Clock]:
-        return [clock for clock in self.clocks if clock.is_open and clock.kind in kinds]
-
-    @property
-    def running_update(self) -> Clock | None:
-        # Only the newest interval can still run, and an unattended P1 gathers thousands.
-        newest = next((clock for clock in reversed(self.clocks) if clock.kind == Kind.STATUS_UPDATE), None)
-        return newest if newest and newest.is_open else None
-
-    # --- time passes ---
-
-    def settle(self, until: datetime) -> None:
-        """Breach, at its due time, everything that fell due strictly before `until`."""
-        for clock in self.open(Kind.FIRST_RESPONSE, Kind.TARGET_ACTION, Kind.RCA):
-            if clock.state == State.RUNNING and clock.due_at and clock.due_at < until:
-                clock.state, clock.breached_at = State.BREACHED, clock.due_at
-        while self._settle_update(until):
-            pass
-
-    def _settle_update(self, until: datetime) -> bool:
-        """Close the running update interval if its verdict has fallen; True if another may follow."""
-        clock = self.running_update
-        if clock is None or clock.due_at is None:
-            return False
-        in_time = [update for update in clock.pending if update.at <= clock.due_at]
-        accepted = [update for update in in_time if update.is_accepted]
-        if accepted:
-            self._meet_update(clock, min(accepted, key=lambda update: update.at))
-            return True
-        waits = any(until <= update.at + DELIVERY_GRACE for update in in_time)
-        if clock.due_at >= until or waits:
-            return False
-        clock.state, clock.breached_at, clock.ended_at = State.BREACHED, clock.due_at, clock.due_at
-        later = tuple(update for update in clock.pending if update.at > clock.due_at)
-        self._start_update(clock.due_at, None, pending=later)
-        return True
-
-    def _meet_update(self, clock: Clock, update: PendingUpdate) -> None:
-        clock.meet(update.at)
-        later = tuple(other for other in clock.pending if other.at > update.at)
-        self._start_update(update.at, update.next_update_at, pending=later)
 
     # --- facts ---
 
@@ -135,7 +79,7 @@ class Ledger:
     def _answer(self, at: datetime) -> None:
         self.is_first_response_given = True
         for clock in self.owed(Kind.FIRST_RESPONSE):
-            clock.meet(at)
+            self._meet(clock, at)
 
     def _on_opened(self, fact: Fact) -> None:
         self.promise_key, self.level = fact.promise, fact.level
@@ -150,62 +94,6 @@ class Ledger:
         self._start(Kind.FIRST_RESPONSE, at)
         self._start(Kind.TARGET_ACTION, at)
         self._start_update(at, None)
-
-    def _start(self, kind: Kind, at: datetime, *, no_later_than: datetime | None = None) -> Clock | None:
-        target = self.promise.target(self.level, kind)
-        if target is None:
-            return None
-        due = self.promise.due(target, at)
-        if target.rule == Rule.PLANNED_RELEASE and self.release_on:
-            due = business_time.end_of_release_day(self.promise.business, self.release_on)
-        if due and no_later_than:
-            due = min(due, no_later_than)
-        clock = self._add(kind, target, at, due)
-        self._repause(clock)
-        return clock
-
-    def _start_update(
-        self,
-        at: datetime,
-        told: datetime | None,
-        *,
-        no_later_than: datetime | None = None,
-        pending: tuple[PendingUpdate, ...] = (),
-    ) -> None:
-        """Start the next update interval: due as told to the customer, else one interval later."""
-        target = self.promise.target(self.level, Kind.STATUS_UPDATE)
-        interval_end = self.promise.due(target, at) if target else None
-        due = told or interval_end
-        if due is None:
-            return
-        limits = [limit for limit in (interval_end if told else None, no_later_than) if limit]
-        due = min([due, *limits])
-        if target is None:
-            target = Target(rule=Rule.WITHIN_MINUTES, is_around_the_clock=True, warn_percents=(80,))
-        clock = self._add(Kind.STATUS_UPDATE, target, at, due)
-        clock.pending = pending
-
-    def _add(self, kind: Kind, target: Target, at: datetime, due: datetime | None) -> Clock:
-        clock = Clock(
-            kind=kind,
-            level=self.level,
-            cycle=self.cycle,
-            ordinal=self._next_ordinal(kind, self.cycle, self.level),
-            target=target,
-            calendar=self.promise.calendar(target),
-            started_at=at,
-            base_due_at=due,
-            due_at=due,
-            due_set_at=at,
-            first_due_at=due,
-        )
-        self.clocks.append(clock)
-        return clock
-
-    def _next_ordinal(self, kind: Kind, cycle: int, level: str) -> int:
-        key = (kind, cycle, level)
-        taken = (c.ordinal for c in reversed(self.clocks) if (c.kind, c.cycle, c.level) == key)
-        return next(taken, 0) + 1
 
     # --- levels ---
 
@@ -222,13 +110,6 @@ class Ledger:
 
     def _forget_lowering(self) -> None:
         self.lowering, self.since_lowering = None, []
-
-    def _replace_open(self, at: datetime) -> datetime | None:
-        """End the running clocks as replaced; return when the next update was promised."""
-        update = self.running_update
-        for clock in self.open(Kind.FIRST_RESPONSE, Kind.TARGET_ACTION, Kind.STATUS_UPDATE):
-            clock.end(State.REPLACED, at)
-        return update.due_at if update else None
 
     def _raise(self, level: str, at: datetime) -> None:
         response = next(iter(self.open(Kind.FIRST_RESPONSE)), None)
@@ -260,7 +141,7 @@ class Ledger:
             return
         given = self.delivered.get(clock.target.deliverable) if clock.target.deliverable else None
         if given and (clock.due_at is None or given <= clock.due_at):
-            clock.meet(given)
+            self._meet(clock, given)
         elif clock.due_at and clock.due_at < at and clock.state == State.RUNNING:
             self.clocks.remove(clock)
             if clock.target.rule == Rule.PLANNED_RELEASE:
@@ -270,8 +151,7 @@ class Ledger:
     def _stand_by_update(self, told: datetime, at: datetime) -> None:
         """The next update already told to the customer stands, whatever the new level's interval."""
         target = self.promise.target(self.level, Kind.STATUS_UPDATE)
-        target = target or Target(rule=Rule.WITHIN_MINUTES, is_around_the_clock=True, warn_percents=(80,))
-        self._add(Kind.STATUS_UPDATE, target, at, told)
+        self._add(Kind.STATUS_UPDATE, target or TOLD, at, told)
 
     def _on_lowering_voided(self, fact: Fact) -> None:
         """A contest was upheld: continue as if the lowering had never happened (rule 4)."""
@@ -305,7 +185,7 @@ class Ledger:
         self.delivered.setdefault(deliverable, at)
         for clock in self.owed(Kind.TARGET_ACTION):
             if clock.target.deliverable == deliverable:
-                clock.meet(at)
+                self._meet(clock, at)
 
     def _on_intervention_started(self, fact: Fact) -> None:
         self._deliver(Deliverable.INTERVENTION, fact.at)
@@ -347,24 +227,6 @@ class Ledger:
     def _on_customer_replied(self, fact: Fact) -> None:
         self._end_pause(fact.at)
 
-    def _end_pause(self, at: datetime) -> None:
-        for pause in self.pauses:
-            if pause.end is None:
-                pause.end = max(at, pause.start)
-        self._repause_open()
-
-    def _repause_open(self) -> None:
-        for clock in self.open(Kind.TARGET_ACTION):
-            self._repause(clock)
-
-    def _repause(self, clock: Clock) -> None:
-        """Recompute the due time and the state of an open clock from the pauses."""
-        if not clock.is_pausable or clock.base_due_at is None:
-            return
-        due, is_paused = shifted_by_pauses(clock, clock.base_due_at, self.pauses)
-        clock.due_at = due
-        clock.state = State.PAUSED if is_paused else State.RUNNING
-
     # --- status updates ---
 
     def _on_status_update_published(self, fact: Fact) -> None:
@@ -394,17 +256,13 @@ class Ledger:
         self._end_pause(fact.at)
         for clock in self.owed(Kind.FIRST_RESPONSE, Kind.TARGET_ACTION):
             if clock.target.deliverable == Deliverable.RELEASE_OR_SOLUTION:
-                clock.end(State.CANCELLED, fact.at)
+                self._end(clock, State.CANCELLED, fact.at)
             else:
-                clock.meet(fact.at)
+                self._meet(clock, fact.at)
         self._cancel(fact.at, Kind.STATUS_UPDATE)
         target = self.promise.target(self.level, Kind.RCA)
         if target and (self.is_rca_requested or not target.is_on_request):
             self._start(Kind.RCA, fact.at)
-
-    def _cancel(self, at: datetime, *kinds: Kind) -> None:
-        for clock in self.owed(*kinds):
-            clock.end(State.CANCELLED, at)
 
     def _on_withdrawn(self, fact: Fact) -> None:
         self._end_pause(fact.at)
@@ -425,7 +283,7 @@ class Ledger:
 
     def _on_rca_published(self, fact: Fact) -> None:
         for clock in self.owed(Kind.RCA):
-            clock.meet(fact.at)
+            self._meet(clock, fact.at)
 
     # --- agreements and corrections ---
 
@@ -435,7 +293,7 @@ class Ledger:
         for clock in self.open(Kind.FIRST_RESPONSE, Kind.TARGET_ACTION, Kind.RCA):
             target = self.promise.target(clock.level, clock.kind)
             if target is None:
-                clock.end(State.CANCELLED, fact.at)
+                self._end(clock, State.CANCELLED, fact.at)
                 continue
             clock.target, clock.calendar = target, self.promise.calendar(target)
             clock.base_due_at = clock.due_at = self.promise.due(target, clock.started_at)
@@ -451,22 +309,6 @@ class Ledger:
             if clock.key == key:
                 for name, value in fact.correction["new"].items():
                     setattr(clock, name, value)
-
-
-def shifted_by_pauses(clock: Clock, instant: datetime, pauses: Iterable[Pause]) -> tuple[datetime, bool]:
-    """Move an instant of the clock's budget by the counted time of the pauses that began before it.
-
-    Returns the moved instant, and whether an unfinished pause holds the clock.
-    """
-    for pause in pauses:
-        start = max(pause.start, clock.started_at)
-        if start >= instant or (pause.end is not None and pause.end <= start):
-            continue
-        if pause.end is None:
-            return instant, True
-        paused = business_time.between(clock.calendar, start, pause.end)
-        instant = business_time.add(clock.calendar, instant, paused)
-    return instant, False
 
 
 def replay(facts: Iterable[Fact], promises: Mapping[str, Promise], now: datetime) -> Ledger:
