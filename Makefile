@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PYTEST := DEBUG=true FAIL_ON_SKIP=$(FAIL_ON_SKIP) $(BIN)/python -m pytest -q
 
-.PHONY: help install run test test-browser test-faults lint format lock
+.PHONY: help install run test test-browser test-faults lint format messages lock
 .DEFAULT_GOAL := help
 
 help: ## Show the commands
@@ -45,6 +45,10 @@ lint: install ## ruff, mypy, import-linter
 format: install ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+messages: install ## Update and compile the translations
+	DEBUG=true $(BIN)/python manage.py makemessages -v 0 -l tr --no-location --no-obsolete --ignore .venv --ignore var --ignore tests --ignore bench
+	DEBUG=true $(BIN)/python manage.py compilemessages -v 0 -l tr --ignore .venv --ignore var
 
 lock: ## Resolve the pinned set anew (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
