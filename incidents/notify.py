@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
+
 from incidents import audiences
 from incidents.mail_contexts import context_of, is_public_still
 from incidents.models import Clock, Incident, IncidentEvent, ReplyAddress
@@ -174,7 +176,7 @@ def render_for(
     mail: str, incident: Incident, event: IncidentEvent, recipient: User, is_automatic: bool
 ) -> Rendered:
     """The mail about an event as one person gets it."""
-    from_name = f"{event.by}" if event.by_id and not is_automatic else ""
+    from_name = f"{event.by} ({settings.SUPPORT_BRAND})" if event.by_id and not is_automatic else ""
     return render_mail(
         mail,
         context_of(incident, event, recipient),

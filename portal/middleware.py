@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zoneinfo
 from collections.abc import Callable
+from datetime import UTC
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
@@ -13,23 +14,26 @@ from django.views.defaults import page_not_found
 from portal import health
 from portal.models import Organisation, User
 
+API = "/api/"
+
 
 def person_zone_and_language(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
     """Activate the signed-in person's zone and language, else their organisation's, else the default.
 
-    A visitor keeps the language that LocaleMiddleware found. Both end with the response, so that the
-    next request of the same thread starts from nothing.
+    A visitor keeps the language that LocaleMiddleware found; the API speaks UTC to everybody. Both end
+    with the response, so that the next request of the same thread starts from nothing.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         # To ask who a visitor is takes the database, which these must answer without.
+        speaks_utc = request.path.startswith(API)
         if request.path in health.PATHS or not request.user.is_authenticated:
-            with timezone.override(None):
+            with timezone.override(UTC if speaks_utc else None):
                 return get_response(request)
         zone, language = choices(request.user)
-        with timezone.override(zone_info(zone)), translation.override(language):
+        with timezone.override(UTC if speaks_utc else zone_info(zone)), translation.override(language):
             request.LANGUAGE_CODE = language
             response = get_response(request)
         response.headers.setdefault("Content-Language", language)
