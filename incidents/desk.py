@@ -186,7 +186,8 @@ def carry_out(request: HttpRequest, incident: Incident, verb: StaffVerb, form: V
         form.add_error(refused.field if refused.field in form.fields else None, refused.reason)
         return verb_page(request, incident, verb, form, STATUS_OF[refused.kind])
     told = _("%(count)s people of the customer are told.") % {"count": len(heard)} if heard else ""
-    messages.success(request, f"{verb.title}: {_('done.')} {told}".strip())
+    done = _("%(verb)s: done.") % {"verb": verb.title}
+    messages.success(request, f"{done} {told}".strip())
     return redirect("admin:incidents_incident_change", incident.pk)
 
 

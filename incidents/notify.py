@@ -13,7 +13,7 @@ from incidents.mail_contexts import context_of, is_public_still
 from incidents.models import Clock, Incident, IncidentEvent, ReplyAddress
 from portal import outbox
 from portal.channels.base import Rendered
-from portal.mails import render_mail
+from portal.mails import reading_as, render_mail
 from portal.models import OutboxMessage, User
 
 Audience = Callable[[Incident], Iterable[User]]
@@ -177,11 +177,14 @@ def render_for(
 ) -> Rendered:
     """The mail about an event as one person gets it."""
     from_name = f"{event.by} ({settings.SUPPORT_BRAND})" if event.by_id and not is_automatic else ""
+    organisation = None if recipient.is_agent else incident.organisation
+    with reading_as(recipient, organisation):
+        context = context_of(incident, event, recipient)
     return render_mail(
         mail,
-        context_of(incident, event, recipient),
+        context,
         recipient=recipient,
-        organisation=None if recipient.is_agent else incident.organisation,
+        organisation=organisation,
         from_name=from_name,
         reply_to=reply_address(incident, recipient),
     )

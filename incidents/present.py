@@ -21,6 +21,7 @@ LABELS = {
     "status_update": gettext_lazy("Next update"),
     "rca": gettext_lazy("RCA"),
 }
+KIND_LABELS = LABELS | {"target_action": gettext_lazy("Target action")}
 TARGET_LABELS = {
     sla.Deliverable.INTERVENTION: gettext_lazy("Intervention"),
     sla.Deliverable.ACTION_PLAN: gettext_lazy("Action plan"),

@@ -70,7 +70,7 @@ def target_words(target: SLATarget) -> str:
         words = _("within %(amount)s") % {"amount": words}
     if target.deliverable:
         words = f"{ACTIONS[target.deliverable]} {words}"
-    return f"{words} ({_('on request')})" if target.is_on_request else words
+    return _("%(words)s (on request)") % {"words": words} if target.is_on_request else words
 
 
 def level_cards(organisation: Organisation, now: datetime) -> list[dict[str, Any]]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from incidents import present
 from incidents.models import (
     ActionPlan,
     ArticleVersion,
@@ -24,6 +24,7 @@ from incidents.models import (
     StatusUpdate,
 )
 from portal.models import User
+from portal.templatetags.portal_tags import day
 
 HIDDEN = frozenset({"status_update_accepted"})
 
@@ -144,7 +145,7 @@ def _reason(event: IncidentEvent, found: _Found) -> str:
 
 
 def _day(text: str) -> str:
-    return date_format(date.fromisoformat(text), "j M Y")
+    return day(date.fromisoformat(text))
 
 
 def _level_sentence(facts: dict[str, Any], found: _Found) -> str:
@@ -165,7 +166,7 @@ def _assigned_sentence(facts: dict[str, Any], found: _Found) -> str:
 
 
 def _clock_sentence(facts: dict[str, Any], found: _Found) -> str:
-    kind = facts["clock"].split("/")[0].replace("_", " ")
+    kind = present.KIND_LABELS[facts["clock"].split("/")[0]]
     if "percent" in facts:
         return _("%(percent)s %% of the time for %(clock)s used") % {
             "percent": facts["percent"],

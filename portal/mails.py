@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -24,6 +25,16 @@ def zone_of(person: User, organisation: Organisation | None = None) -> zoneinfo.
     return zoneinfo.ZoneInfo(name)
 
 
+@contextmanager
+def reading_as(person: User, organisation: Organisation | None = None) -> Iterator[None]:
+    """What is worded inside is worded in the person's language and zone, else the organisation's."""
+    with (
+        translation.override(language_of(person, organisation)),
+        timezone.override(zone_of(person, organisation)),
+    ):
+        yield
+
+
 def render_mail(
     kind: str,
     context: Mapping[str, Any],
@@ -41,10 +52,7 @@ def render_mail(
         "organisation": organisation,
         **context,
     }
-    with (
-        translation.override(language_of(recipient, organisation)),
-        timezone.override(zone_of(recipient, organisation)),
-    ):
+    with reading_as(recipient, organisation):
         return Rendered(
             subject=" ".join(render_to_string(f"emails/{kind}.subject.txt", full).split()),
             text=render_to_string(f"emails/{kind}.txt", full).strip() + "\n",

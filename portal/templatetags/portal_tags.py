@@ -80,6 +80,12 @@ def hour(value: datetime | None) -> str:
 
 
 @register.filter
+def day(value: date | None) -> str:
+    """“Tue 24 Nov 2026”, as in `moment`."""
+    return date_format(value, "D j M Y") if value else ""
+
+
+@register.filter
 def day_with_zone(value: datetime) -> str:
     local = timezone.localtime(value)
     return f"{date_format(local, 'l j F Y')} ({zone_label(local)})"

@@ -1,10 +1,14 @@
 """Every kind of event has a verdict on who hears, and every mail its three templates."""
 
 import pytest
+from django.core import mail as sent
 from django.template.loader import get_template
 
 from incidents import notify
 from incidents.models.timeline import PAYLOADS
+from portal import outbox
+from tests.conftest import T0
+from tests.factories import incident
 
 
 def mails():
@@ -31,3 +35,16 @@ def test_no_internal_event_reaches_a_customer():
 def test_every_mail_has_subject_text_and_html(mail):
     for part in ("subject.txt", "txt", "html"):
         assert get_template(f"emails/{mail}.{part}")
+
+
+def test_a_mail_is_turkish_throughout_for_who_reads_turkish(a1, g1):
+    a1.language = "tr"
+    a1.save()
+    made = incident(a1, T0)
+    outbox.sweep(T0)
+    told = next(m for m in sent.outbox if m.to == [a1.email])
+    assert "İlk yanıt: " in told.body
+    assert "Sal 3 Mar 2026, 13:15 UTC+3" in told.body
+    for english in ("First response", "Intervention", "Next update", "by "):
+        assert english not in told.body + told.subject
+    assert made.reference in told.subject

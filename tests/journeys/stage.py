@@ -39,6 +39,7 @@ class ApiDoor:
         "ship_release": "planned-release",
         "withdraw_release": "planned-release",
         "document_solution": "documented-solution",
+        "assign": "assignment",
         "restore": "restoration",
         "resolve": "resolution",
         "confirm": "confirmation",
