@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portal import calendars, outbox
-from portal.access import person_of
+from portal.access import is_agent, person_of
 from portal.admin_base import (
     ADMINISTRATOR_WRITES,
     HEAD_WRITES,
@@ -38,9 +44,26 @@ from portal.models import (
     User,
 )
 
-# The admin has no sign-in of its own: a second factor that it did not ask for would not hold.
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+
+def to_the_desk(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    """The admin has no sign-in of its own: it would ask for no second factor, and count no failures."""
+    if not is_agent(person_of(request)):
+        raise PermissionDenied
+    return redirect("admin:index")
+
+
+def has_desk(request: HttpRequest) -> bool:
+    return isinstance(request.user, User) and request.user.is_agent
+
+
+admin.site.login = secure_admin_login(to_the_desk)  # type: ignore[method-assign]
+admin.site.has_permission = has_desk  # type: ignore[method-assign]
 admin.site.site_header = admin.site.site_title = gettext_lazy("Staff desk")
+
+# Rights are roles, addresses belong to their people, and second factors have a page of ours below.
+for app in ("django.contrib.auth", "allauth.account", "allauth.mfa"):
+    import_module(f"{app}.admin")
+admin.site.unregister([Group, EmailAddress, Authenticator])
 
 
 class MembershipInline(RoleTabularInline):
@@ -104,18 +127,37 @@ class UserAdmin(RoleAdmin):
     list_filter = ["staff_role", "is_active"]
     search_fields = ["name", "email"]
 
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_change_permission(request, obj) and not is_above(obj, request)
+
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
-        """Nobody raises themselves, and only a superuser touches a superuser."""
-        if obj is None:
-            return []
-        if obj == person_of(request) or (obj.is_superuser and not person_of(request).is_superuser):
-            return ["email", "staff_role", "is_staff", "is_active"]
-        return []
+        return ["email", "staff_role", "is_staff", "is_active"] if obj == person_of(request) else []
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         if not change:
             obj.set_unusable_password()
         super().save_model(request, obj, form, change)
+        if "email" in form.changed_data:  # a new password could still be asked for at the address of before
+            EmailAddress.objects.filter(user=obj).exclude(email=obj.email).delete()
+
+
+def is_above(user: User | None, request: HttpRequest) -> bool:
+    """Whether the user outranks whoever asks: only a superuser touches a superuser."""
+    return user is not None and user.is_superuser and not person_of(request).is_superuser
+
+
+@admin.register(Authenticator)
+class SecondFactorAdmin(RoleAdmin):
+    """Second factors, so that a lost one can be removed. Nobody reads their secrets."""
+
+    roles = {"view": StaffRole.ADMINISTRATOR, "delete": StaffRole.ADMINISTRATOR}
+    fields = ["user", "type", "created_at", "last_used_at"]
+    list_display = ["user", "type", "created_at", "last_used_at"]
+    list_select_related = ["user"]
+    search_fields = ["user__name", "user__email"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not is_above(obj and obj.user, request)
 
 
 class VersionInline(RoleTabularInline):
@@ -183,11 +225,11 @@ class OutboxAdmin(RoleAdmin):
     list_select_related = ["recipient"]
     actions = ["send_again"]
 
-    @admin.action(description=gettext_lazy("Send again what was set aside"))
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        return person_of(request).has_staff_role(StaffRole.DUTY_MANAGER)
+
+    @admin.action(description=gettext_lazy("Send again what was set aside"), permissions=["send"])
     def send_again(self, request: HttpRequest, queryset: Any) -> None:
-        if not person_of(request).has_staff_role(StaffRole.DUTY_MANAGER):
-            messages.error(request, _("Only a duty manager sends again."))
-            return
         with transaction.atomic():
             done = sum(outbox.requeue(message, now=timezone.now()) for message in queryset)
         messages.success(request, _("%(count)s messages are queued again.") % {"count": done})

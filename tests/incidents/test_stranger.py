@@ -1,9 +1,11 @@
 """The stranger test walks every address of the product: a new one is covered the day it appears."""
 
 import re
+from contextlib import contextmanager
 
 import pytest
 import time_machine
+from django.db import connection
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
@@ -50,6 +52,21 @@ def addresses(reference, attachment, slug, organisation):
         if "(?P<format>" in filled or WITHOUT_OBJECT.match("/" + plain(filled)):
             continue
         yield "/" + plain(filled), filled != text
+
+
+class Writes(list):
+    """The statements that write: none may come of what was refused. Sessions do not count."""
+
+    def __call__(self, execute, sql, params, many, context):
+        if sql.startswith(("INSERT", "UPDATE", "DELETE")) and "django_session" not in sql:
+            self.append(sql)
+        return execute(sql, params, many, context)
+
+    @classmethod
+    @contextmanager
+    def noted(cls):
+        with connection.execute_wrapper(writes := cls()):
+            yield writes
 
 
 def plain(text):
