@@ -191,6 +191,9 @@ class SLAPolicyVersionAdmin(RoleAdmin):
     search_fields = ["policy__name"]
     inlines = [TargetInline]
 
+    def get_readonly_fields(self, request: HttpRequest, obj: SLAPolicyVersion | None = None) -> list[str]:
+        return ["policy"] if obj else []
+
     def get_inlines(self, request: HttpRequest, obj: SLAPolicyVersion | None) -> list[Any]:
         return self.inlines if obj else []
 

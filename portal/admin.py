@@ -193,6 +193,15 @@ class VersionForm(forms.ModelForm):
         model = CalendarVersion
         fields = ["calendar", "time_zone", "week", "country", "subdivision", "half_day_until"]
 
+    def clean(self) -> dict[str, Any]:
+        """Try the version out: a country without known holidays, say, is an error of the form."""
+        data = super().clean() or {}
+        if not self.errors:
+            with transaction.atomic():
+                calendars.new_version(now=timezone.now(), by=None, **data)
+                transaction.set_rollback(True)
+        return data
+
 
 @admin.register(CalendarVersion)
 class CalendarVersionAdmin(RoleAdmin):

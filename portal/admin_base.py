@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
@@ -49,12 +49,18 @@ HEAD_WRITES = rights(StaffRole.AGENT, StaffRole.HEAD_OF_SUPPORT)
 ADMINISTRATOR_WRITES = rights(StaffRole.AGENT, StaffRole.ADMINISTRATOR)
 
 
+def filtered(entry: Any) -> str:
+    """The parameter of one entry of `list_filter`: a column, a column with its filter, or a filter of ours."""
+    column = entry[0] if isinstance(entry, tuple | list) else entry
+    return column if isinstance(column, str) else column.parameter_name
+
+
 class DeskMixin(RoleMixin):
     """What every page of the desk holds to: no lookup reaches a hidden column, nothing is deleted in bulk."""
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Rows are narrowed only by what the list shows: no other column is guessed letter by letter."""
-        filters = [entry[0] if isinstance(entry, tuple) else entry for entry in self.list_filter]  # type: ignore[attr-defined]
+        filters = [filtered(entry) for entry in self.list_filter]  # type: ignore[attr-defined]
         is_shown = lookup.split("__")[0] in [*filters, *self.list_display]  # type: ignore[attr-defined]
         return is_shown and super().lookup_allowed(lookup, value, request)  # type: ignore[misc]
 
@@ -80,10 +86,17 @@ class HistoryAdmin(DeskMixin, SimpleHistoryAdmin, ModelAdmin):
     def has_view_history_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.has_view_permission(request, obj)
 
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        if not object_id.isdecimal():
+            raise Http404
+        return super().history_view(request, object_id, extra_context)
+
     def history_form_view(
         self, request: HttpRequest, object_id: str, version_id: str, extra_context: Any = None
     ) -> HttpResponse:
         """An earlier state. Whoever may view it may look; to put it back is a change."""
+        if not (object_id.isdecimal() and version_id.isdecimal()):
+            raise Http404
         if request.method == "POST" and not self.has_change_permission(request):
             raise PermissionDenied
         return super().history_form_view(request, object_id, version_id, extra_context)

@@ -11,10 +11,20 @@ from django.db import transaction
 from django.urls import reverse
 
 from incidents import actions
-from incidents.models import CannedText, SLAPolicyVersion, SLATarget
+from incidents.desk import VIEWS
+from incidents.models import CannedText, SLAPolicy, SLAPolicyVersion, SLATarget
 from portal import calendars
 from portal.admin_base import RoleMixin
-from portal.models import BusinessCalendar, Organisation, OutboxMessage, OwnDay, Service, SpecialDate, User
+from portal.models import (
+    BusinessCalendar,
+    CalendarVersion,
+    Organisation,
+    OutboxMessage,
+    OwnDay,
+    Service,
+    SpecialDate,
+    User,
+)
 from tests.conftest import T0
 from tests.factories import PASSWORD, agent, article, incident
 from tests.incidents.test_stranger import Writes
@@ -398,6 +408,21 @@ def test_a_lookup_is_refused_and_never_narrows_the_list(client, people, world, l
         assert client.get(address(label, "changelist"), {lookup: value}).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("label", "queries"),
+    [
+        ("incidents.incident", [f"view={name}" for name in VIEWS]),
+        ("incidents.incident", ["level__exact=P1", "status__exact=closed", "organisation__id__exact=1"]),
+        ("portal.user", ["staff_role__exact=agent", "is_active__exact=1"]),
+        ("portal.outboxmessage", ["state__exact=set_aside", "kind__exact=opened", "is_automatic__exact=1"]),
+    ],
+)
+def test_the_filters_that_a_list_offers_work(client, people, world, label, queries):
+    client.force_login(people["agent"])
+    for query in queries:
+        assert client.get(f"{address(label, 'changelist')}?{query}").status_code == 200, query
+
+
 def test_a_password_is_on_no_page_and_found_by_no_search(client, people, world):
     client.force_login(people["agent"])
     words = "md5$"
@@ -460,6 +485,39 @@ def test_choices_are_those_that_the_role_may_view(client, people, world, a1):
         assert choices(client, "portal.membership", "user", term).json()["results"] == []
     client.force_login(a1)
     assert choices(client, "portal.membership", "user").status_code == 302
+
+
+# --- what cannot be is refused with a reason, never with a traceback ---
+
+
+@pytest.mark.parametrize("wrong", [{"country": "ZZ"}, {"half_day_until": "99:99"}, {"week": "[1]"}])
+def test_a_calendar_that_cannot_be_is_refused(client, people, world, wrong):
+    client.force_login(people["head"])
+    before = CalendarVersion.objects.count()
+    answer = client.post(
+        address("portal.calendarversion", "add"), bodies(world)["portal.calendarversion"] | wrong
+    )
+    assert (answer.status_code, CalendarVersion.objects.count()) == (200, before)
+    assert answer.context["errors"]
+
+
+def test_a_policy_version_stays_with_its_policy(client, people, world):
+    version = SLAPolicyVersion.objects.create(
+        policy=SLAPolicy.objects.create(name="Other"), number=2, created_at=T0
+    )
+    client.force_login(people["head"])
+    to = address("incidents.slapolicyversion", "change", version.pk)
+    assert client.post(to, bodies(world)["incidents.slapolicyversion"]).status_code == 302
+    after = SLAPolicyVersion.objects.get(pk=version.pk)
+    assert (after.policy, after.note) == (version.policy, "New")
+
+
+@pytest.mark.parametrize(
+    "path", ["x/history/", "x/history/1/", "1/history/x/", "99/history/", "1/history/99/"]
+)
+def test_a_history_of_nothing_is_not_found(client, people, world, path):
+    client.force_login(people["agent"])
+    assert client.get(address("portal.organisation", "changelist") + path).status_code == 404
 
 
 # --- people ---
