@@ -9,15 +9,16 @@ process dies between the server's 250 and our commit, and then under the same Me
 from __future__ import annotations
 
 import logging
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import Q
+from django.db import connection, transaction
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from portal.channels import email
@@ -32,6 +33,9 @@ BATCH = 20
 BACKOFF_SECONDS = (10, 30, 60, 120, 300, 600, 1800, 3600)
 GIVE_UP_AFTER = timedelta(hours=24)
 RENDER_TRIES = 3
+NUDGE_PAUSE_SECONDS = 15
+UNDER_WAY = "an attempt is under way"
+STOPPED = "the worker stopped during the attempt"
 
 
 @dataclass(frozen=True)
@@ -41,13 +45,13 @@ class MessageKind:
     name: str
     render: Callable[[OutboxMessage], Rendered]
     why_not: Callable[[OutboxMessage], str]  # "" or the reason why it may not be sent any more
-    on_accepted: Callable[[OutboxMessage], None] | None = None
 
 
 KINDS: dict[str, MessageKind] = {}
 
 
 def register(kind: MessageKind) -> None:
+    """Make a kind of message known. For an app's ready()."""
     KINDS[kind.name] = kind
 
 
@@ -90,21 +94,36 @@ def enqueue(
         created_at=now,
         next_attempt_at=now,
     )
-    if OutboxMessage.objects.filter(dedupe_key=dedupe_key).exists():
-        return False
     OutboxMessage.objects.bulk_create([message], ignore_conflicts=True)
-    transaction.on_commit(nudge, robust=True)
+    if not OutboxMessage.objects.filter(dedupe_key=dedupe_key, message_id=message.message_id).exists():
+        return False
+    _nudge_on_commit()
     return True
+
+
+def _nudge_on_commit() -> None:
+    """Once a transaction, however many messages it queues."""
+    if not any(entry[1] is nudge for entry in connection.run_on_commit):
+        transaction.on_commit(nudge, robust=True)
 
 
 def nudge() -> None:
     """Wake a worker. The rows decide, so a broker that is away costs seconds, not messages."""
     from portal.tasks import deliver_outbox  # noqa: PLC0415 (tasks import this module)
 
+    if time.monotonic() < _Broker.is_spared_until:
+        return
     try:
         deliver_outbox.apply_async(retry=False, expires=60)
     except Exception as error:  # whatever a broker's client raises: the next sweep sends all the same
+        _Broker.is_spared_until = time.monotonic() + NUDGE_PAUSE_SECONDS
         logger.warning("could not wake a worker (%s); the next sweep delivers", error)
+
+
+class _Broker:
+    """A broker that was away is not asked again for a while: people wait for these answers."""
+
+    is_spared_until = 0.0
 
 
 # --- out ---
@@ -115,17 +134,33 @@ def sweep(now: datetime, *, budget: timedelta = timedelta(minutes=2)) -> SweepRe
     report = SweepReport()
     beat("outbox", now)
     ends = timezone.now() + budget
-    while timezone.now() < ends:
-        messages = claim(max(now, timezone.now()))
-        if not messages:
-            break
-        with email.Mailer() as mailer:
-            for message in messages:
-                deliver(message, mailer, report)
+    with email.Mailer() as mailer:
+        while timezone.now() < ends and not mailer.is_away:
+            messages = claim(max(now, timezone.now()))
+            if not messages:
+                break
+            _deliver_all(messages, mailer, report, now=now, ends=ends)
     return report
 
 
+def _deliver_all(
+    messages: list[OutboxMessage], mailer: email.Mailer, report: SweepReport, *, now: datetime, ends: datetime
+) -> None:
+    """Send the claimed messages; give back at once those that time or the mail server leaves over."""
+    waiting = list(messages)
+    try:
+        while waiting and timezone.now() < ends and not mailer.is_away:
+            message = waiting.pop(0)
+            try:
+                deliver(message, mailer, report, max(now, timezone.now()))
+            except Exception:  # the database refused; the lease ends, and the others go now
+                logger.exception("outbox message %s is left to a later sweep", message.pk)
+    finally:
+        release(waiting)
+
+
 def due(now: datetime) -> Q:
+    """Rows whose time has come, and rows whose worker's lease has run out."""
     queued = Q(state=State.QUEUED, next_attempt_at__lte=now)
     return queued | Q(state=State.CLAIMED, lease_until__lte=now)
 
@@ -133,97 +168,141 @@ def due(now: datetime) -> Q:
 def claim(now: datetime) -> list[OutboxMessage]:
     """Take up to BATCH due rows: whoever's conditional update changed the row has it."""
     ids = OutboxMessage.objects.filter(due(now)).order_by("priority", "next_attempt_at", "pk")
-    mine: list[OutboxMessage] = []
     lease_until = now + timedelta(seconds=settings.OUTBOX_LEASE_SECONDS)
+    mine: list[OutboxMessage] = []
     for pk in list(ids.values_list("pk", flat=True)[:BATCH]):
         lease = uuid.uuid4()
         row = OutboxMessage.objects.filter(due(now), pk=pk)
         if row.update(state=State.CLAIMED, lease=lease, lease_until=lease_until):
-            mine.append(OutboxMessage.objects.select_related("recipient").get(pk=pk))
+            mine.extend(OutboxMessage.objects.filter(pk=pk, lease=lease))
     return mine
 
 
-def deliver(message: OutboxMessage, mailer: email.Mailer, report: SweepReport) -> None:
-    """Send one claimed message, or drop, retry or set it aside with the reason. Never raises."""
-    now = timezone.now()
-    if not _extend_lease(message, now):
+def release(messages: Iterable[OutboxMessage]) -> None:
+    """Give claimed rows back untried."""
+    for message in messages:
+        _ours(message).update(state=State.QUEUED, lease=None, lease_until=None)
+
+
+def _ours(message: OutboxMessage) -> QuerySet[OutboxMessage]:
+    """The row, if the claim that `message` came with still holds."""
+    return OutboxMessage.objects.filter(pk=message.pk, state=State.CLAIMED, lease=message.lease)
+
+
+def deliver(message: OutboxMessage, mailer: email.Mailer, report: SweepReport, now: datetime) -> None:
+    """Send one claimed message, or drop, retry or set it aside with the reason."""
+    begun = _begin(message, now)
+    if begun is None:
+        return
+    message, was_stopped = begun
+    if was_stopped:
+        _fail(message, STOPPED, now, report)
         return
     try:
         kind = KINDS[message.kind]
         reason = _why_not(message, kind)
-        if reason:
-            report.dropped += _finish(message, state=State.DROPPED, state_reason=reason)
-            return
-        rendered = kind.render(message)
+        rendered = None if reason else kind.render(message)
     except Exception as error:
         logger.exception("outbox message %s cannot be rendered", message.pk)
         _fail(message, f"{type(error).__name__}: {error}", now, report, tries=RENDER_TRIES)
         return
+    if rendered is None:
+        report.dropped += _finish(message, state=State.DROPPED, state_reason=reason)
+    else:
+        _send(message, rendered, mailer, report, now)
+
+
+def _begin(message: OutboxMessage, now: datetime) -> tuple[OutboxMessage, bool] | None:
+    """Renew the lease and read the row anew; None if the row is somebody else's by now.
+
+    Whether an earlier attempt was cut off twice is told, too: a message that kills its worker has to
+    wait like any other that fails, for it would take those behind it along each time.
+    """
+    fresh = _ours(message).select_related("recipient").first()
+    until = now + timedelta(seconds=settings.OUTBOX_LEASE_SECONDS)
+    begun = _ours(message).update(lease_until=until, attempts=F("attempts") + 1, state_reason=UNDER_WAY)
+    if fresh is None or not begun:
+        return None
+    was_stopped = fresh.state_reason == UNDER_WAY and fresh.attempts > 1
+    fresh.attempts += 1
+    return fresh, was_stopped
+
+
+def _send(
+    message: OutboxMessage, rendered: Rendered, mailer: email.Mailer, report: SweepReport, now: datetime
+) -> None:
     try:
         sent = mailer.send(message, rendered)
     except Permanent as error:
         _fail(message, str(error), now, report, tries=0)
     except Temporary as error:
-        _fail(message, str(error), now, report, tries=settings.OUTBOX_MAX_ATTEMPTS * 100)
+        _fail(message, str(error), now, report)
     except Exception as error:
         logger.exception("outbox message %s cannot be sent", message.pk)
         _fail(message, f"{type(error).__name__}: {error}", now, report, tries=RENDER_TRIES)
     else:
-        _accepted(message, kind, sent, report)
-
-
-def _extend_lease(message: OutboxMessage, now: datetime) -> bool:
-    """A slow batch must not be sent twice: renew the lease, or leave the row to whoever has it now."""
-    until = now + timedelta(seconds=settings.OUTBOX_LEASE_SECONDS)
-    row = OutboxMessage.objects.filter(pk=message.pk, state=State.CLAIMED, lease=message.lease)
-    return bool(row.update(lease_until=until))
+        report.sent += _accepted(message, sent, max(now, timezone.now()))
 
 
 def _why_not(message: OutboxMessage, kind: MessageKind) -> str:
-    recipient = message.recipient
-    if not recipient.is_active:
+    if not message.recipient.is_active:
         return "the recipient is not active any more"
-    if message.is_automatic and message.collapse_key:
-        newer = OutboxMessage.objects.filter(
-            collapse_key=message.collapse_key,
-            recipient=recipient,
-            state__in=[State.QUEUED, State.CLAIMED],
-            pk__gt=message.pk,
-        )
-        if newer.exists():
-            return "replaced by a newer message"
+    if message.is_automatic and message.collapse_key and _is_replaced(message):
+        return "replaced by a newer message"
     return kind.why_not(message)
+
+
+def _is_replaced(message: OutboxMessage) -> bool:
+    """Whether a newer message to the same end has been sent, or is going to be."""
+    newer = OutboxMessage.objects.filter(
+        collapse_key=message.collapse_key, recipient=message.recipient_id, pk__gt=message.pk
+    )
+    if newer.filter(state=State.SENT, subject_key=message.subject_key).exists():
+        return True
+    waiting = newer.filter(state__in=[State.QUEUED, State.CLAIMED]).select_related("recipient")
+    return any(_may_go(other) for other in waiting.order_by("-pk"))
+
+
+def _may_go(message: OutboxMessage) -> bool:
+    try:
+        return not KINDS[message.kind].why_not(message)
+    except Exception:  # what ails the other message is noted when its turn comes
+        return False
 
 
 def _finish(message: OutboxMessage, **columns: Any) -> int:
     """Write the outcome if the row is still ours; 1 if it was."""
-    row = OutboxMessage.objects.filter(pk=message.pk, state=State.CLAIMED, lease=message.lease)
-    return row.update(lease=None, lease_until=None, attempts=message.attempts + 1, **columns)
+    return _ours(message).update(lease=None, lease_until=None, **columns)
 
 
-def _accepted(message: OutboxMessage, kind: MessageKind, sent: email.Sent, report: SweepReport) -> None:
-    now = timezone.now()
-    report.sent += _finish(message, state=State.SENT, state_reason="", sent_at=now, **vars(sent))
-    if kind.on_accepted is None:
-        return
-    try:
-        kind.on_accepted(OutboxMessage.objects.select_related("recipient").get(pk=message.pk))
-    except Exception:  # it was sent; the sweep of the clocks repairs what this could not note
-        logger.exception("what follows from sending message %s failed", message.pk)
+def _accepted(message: OutboxMessage, sent: email.Sent, now: datetime) -> int:
+    """Sent is sent, whoever may hold the row by now; 1 if nobody had noted it before."""
+    row = OutboxMessage.objects.filter(pk=message.pk).exclude(state=State.SENT)
+    return row.update(
+        state=State.SENT, state_reason="", sent_at=now, lease=None, lease_until=None, **vars(sent)
+    )
 
 
-def _fail(message: OutboxMessage, reason: str, now: datetime, report: SweepReport, *, tries: int) -> None:
-    """Try again later, or set aside and tell staff."""
-    attempt = message.attempts + 1
-    is_old = now - message.created_at > GIVE_UP_AFTER
-    if attempt < tries and not is_old:
-        wait = BACKOFF_SECONDS[min(attempt - 1, len(BACKOFF_SECONDS) - 1)]
-        later = now + timedelta(seconds=wait)
+def _fail(
+    message: OutboxMessage, reason: str, now: datetime, report: SweepReport, *, tries: int | None = None
+) -> None:
+    """Try again later, or set aside and tell staff: after `tries` attempts, and in any case after a day."""
+    reason = email.one_line(reason, 1000)
+    later = None if tries is not None and message.attempts >= tries else _next_attempt(message, now)
+    if later is not None:
         report.retried += _finish(message, state=State.QUEUED, state_reason=reason, next_attempt_at=later)
-        return
-    if _finish(message, state=State.SET_ASIDE, state_reason=reason):
+    elif _finish(message, state=State.SET_ASIDE, state_reason=reason):
         report.set_aside += 1
         tell_staff(message, now)
+
+
+def _next_attempt(message: OutboxMessage, now: datetime) -> datetime | None:
+    """None when a day is over; a message whose first attempt came as late as that has a second one."""
+    later = now + timedelta(seconds=BACKOFF_SECONDS[min(message.attempts, len(BACKOFF_SECONDS)) - 1])
+    last = message.created_at + GIVE_UP_AFTER
+    if now < last:
+        return min(later, last)
+    return later if message.attempts == 1 else None
 
 
 def tell_staff(message: OutboxMessage, now: datetime) -> None:
@@ -247,16 +326,14 @@ def requeue(message: OutboxMessage, *, now: datetime) -> bool:
     row = OutboxMessage.objects.filter(pk=message.pk, state=State.SET_ASIDE)
     done = row.update(state=State.QUEUED, attempts=0, created_at=now, next_attempt_at=now, state_reason="")
     if done:
-        transaction.on_commit(nudge, robust=True)
+        _nudge_on_commit()
     return bool(done)
 
 
 def lag(now: datetime) -> float:
-    """Seconds by which the oldest message that waits for its first attempt is overdue."""
-    oldest = (
-        OutboxMessage.objects.filter(due(now), attempts=0)
-        .order_by("next_attempt_at")
-        .values_list("next_attempt_at", flat=True)
-        .first()
-    )
-    return max(0.0, (now - oldest).total_seconds()) if oldest else 0.0
+    """Seconds by which the message that is overdue the longest has not been attempted; 0 if none is."""
+    waiting = OutboxMessage.objects.filter(
+        state__in=[State.QUEUED, State.CLAIMED], next_attempt_at__lte=now
+    ).order_by("next_attempt_at")
+    oldest = waiting.values_list("next_attempt_at", flat=True).first()
+    return (now - oldest).total_seconds() if oldest else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import smtplib
@@ -16,12 +17,14 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.validators import validate_email
 
+from portal.channels import smtp
 from portal.channels.base import Permanent, Rendered, Temporary
 from portal.models import OutboxMessage
 
-UNSAFE = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+")
+UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 INLINER = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=True)
 REFERENCES = 5
+BACKENDS = {"django.core.mail.backends.smtp.EmailBackend": "portal.channels.smtp.Backend"}
 
 
 @dataclass(frozen=True)
@@ -76,22 +79,25 @@ def compose(message: OutboxMessage, rendered: Rendered) -> EmailMultiAlternative
     name = one_line(rendered.from_name or settings.SUPPORT_BRAND, 120)
     mail = EmailMultiAlternatives(
         subject=one_line(rendered.subject),
-        body=rendered.text,
+        body=rendered.text.replace("\0", ""),
         from_email=str(Address(display_name=name, addr_spec=settings.SUPPORT_EMAIL)),
         to=[address],
         reply_to=[rendered.reply_to] if rendered.reply_to else None,
         headers=headers_of(message, rendered),
     )
     if rendered.html:
-        mail.attach_alternative(INLINER.inline(rendered.html), "text/html")
+        mail.attach_alternative(INLINER.inline(rendered.html.replace("\0", "")), "text/html")
     return mail
 
 
 class Mailer:
-    """One connection for a batch, opened anew after a failure."""
+    """One connection for a sweep, opened anew after a failure; `is_away` when nobody opens any more."""
+
+    PATIENCE = 2  # refused connections in a row
 
     def __init__(self) -> None:
         self.connection: BaseEmailBackend | None = None
+        self.refused = 0
 
     def __enter__(self) -> Mailer:
         return self
@@ -99,35 +105,75 @@ class Mailer:
     def __exit__(self, *details: object) -> None:
         self.hang_up()
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the server cannot be reached, so that the other messages need not try."""
+        return self.refused >= self.PATIENCE
+
     def hang_up(self) -> None:
         connection, self.connection = self.connection, None
         if connection is not None:
-            try:
-                connection.close()
-            except (OSError, smtplib.SMTPException):
-                return  # the server is gone, and with it the connection
+            with contextlib.suppress(OSError, smtplib.SMTPException), limited(connection):
+                connection.close()  # a server that is gone took the connection with it
 
     def send(self, message: OutboxMessage, rendered: Rendered) -> Sent:
         """Hand the mail to the server. Raises Temporary or Permanent with the server's words."""
         mail = compose(message, rendered)
+        connection = self._opened()
         try:
-            if self.connection is None:
-                self.connection = get_connection()
-                self.connection.open()
-            accepted = self.connection.send_messages([mail])
+            with limited(connection):
+                accepted = connection.send_messages([mail])
         except Exception as error:
-            self.hang_up()
-            raise verdict(error) from error
+            raise self._failed(error) from error
         if not accepted:
             raise Temporary("the mail server did not take the message")
         return Sent(
             address=mail.to[0],
             subject=str(mail.subject),
             text=str(mail.body),
-            html=rendered.html,
+            html=rendered.html.replace("\0", ""),
             headers={name: str(value) for name, value in mail.extra_headers.items()},
-            answer=f"accepted by {settings.EMAIL_BACKEND.rsplit('.', 2)[-2]}",
+            answer=answer_of(connection),
         )
+
+    def _opened(self) -> BaseEmailBackend:
+        """The open connection. What goes wrong before the first mail is no message's fault: Temporary."""
+        if self.connection is None:
+            try:
+                self.connection = get_connection(BACKENDS.get(settings.EMAIL_BACKEND))
+                with limited(self.connection):
+                    self.connection.open()
+            except Exception as error:
+                self.refused += 1
+                raise Temporary(words_of(self._failed(error))) from error
+            self.refused = 0
+        return self.connection
+
+    def _failed(self, error: Exception) -> Exception:
+        """Hang up, and say what the failure means."""
+        guard = getattr(self.connection, "guard", None)
+        was_cut = guard is not None and guard.is_over
+        self.hang_up()
+        return (
+            Temporary(f"the mail server took longer than {time_limit():g} s") if was_cut else verdict(error)
+        )
+
+
+def time_limit() -> float:
+    """No conversation lasts as long as a lease: nobody else may take the message over meanwhile."""
+    return settings.OUTBOX_LEASE_SECONDS * 0.75
+
+
+def limited(connection: BaseEmailBackend) -> contextlib.AbstractContextManager[None]:
+    if isinstance(connection, smtp.Backend):
+        return connection.guard.limit(time_limit())
+    return contextlib.nullcontext()
+
+
+def answer_of(connection: BaseEmailBackend) -> str:
+    """The server's own words where there is a server."""
+    said = one_line(getattr(connection, "answer", ""), 1000)
+    return said or f"accepted by {settings.EMAIL_BACKEND.rsplit('.', 2)[-2]}"
 
 
 def verdict(error: Exception) -> Exception:
@@ -136,13 +182,15 @@ def verdict(error: Exception) -> Exception:
         replies: list[tuple[int, Any]] = list(error.recipients.values())
         code, words = replies[0] if replies else (550, b"refused")
         return _by_code(code, words)
-    if isinstance(error, smtplib.SMTPServerDisconnected | smtplib.SMTPConnectError):
-        return Temporary(f"{type(error).__name__}: {error}")
     if isinstance(error, smtplib.SMTPResponseException):
         return _by_code(error.smtp_code, error.smtp_error)
-    if isinstance(error, OSError):
-        return Temporary(f"{type(error).__name__}: {error}")
+    if isinstance(error, OSError):  # SMTPException is one, too
+        return Temporary(words_of(error))
     return error
+
+
+def words_of(error: Exception) -> str:
+    return str(error) if isinstance(error, Temporary | Permanent) else f"{type(error).__name__}: {error}"
 
 
 def _by_code(code: int, words: bytes | str) -> Exception:
