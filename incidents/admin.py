@@ -69,6 +69,7 @@ class IncidentAdmin(RoleAdmin):
     list_per_page = 50
     search_fields = ["title", "description"]
     show_full_result_count = False
+    list_before_template = "admin/incidents/incident/_views.html"
 
     class Media:
         css = {"all": ["css/tokens.css", "css/labels.css", "css/desk.css"]}
@@ -79,6 +80,11 @@ class IncidentAdmin(RoleAdmin):
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:
         return [F("next_due_at").asc(nulls_last=True), "pk"]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        chosen = request.GET.get(ViewFilter.parameter_name, "open")
+        views = [(name, title, name == chosen) for name, (title, _narrow) in desk.VIEWS.items()]
+        return super().changelist_view(request, {"views": views} | (extra_context or {}))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str

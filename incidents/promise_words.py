@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 
 from incidents.defaults import plan_for
 from incidents.models import SLATarget
@@ -42,8 +42,45 @@ ACTIONS = {
 ORDER = ["first_response", "target_action", "status_update", "rca"]
 
 
-def amount_words(target: SLATarget) -> str:
-    """“15 minutes, around the clock”, “4 business hours”, “5 business days”."""
+# How long, as a whole phrase: other languages bend the words after "within" and "every" differently.
+PHRASES = {
+    ("within", "minute", True): ngettext_lazy(
+        "within %(count)s minute, around the clock", "within %(count)s minutes, around the clock", "count"
+    ),
+    ("within", "hour", True): ngettext_lazy(
+        "within %(count)s hour, around the clock", "within %(count)s hours, around the clock", "count"
+    ),
+    ("within", "minute", False): ngettext_lazy(
+        "within %(count)s business minute", "within %(count)s business minutes", "count"
+    ),
+    ("within", "hour", False): ngettext_lazy(
+        "within %(count)s business hour", "within %(count)s business hours", "count"
+    ),
+    ("every", "minute", True): ngettext_lazy(
+        "every %(count)s minute, around the clock, until resolved",
+        "every %(count)s minutes, around the clock, until resolved",
+        "count",
+    ),
+    ("every", "hour", True): ngettext_lazy(
+        "every %(count)s hour, around the clock, until resolved",
+        "every %(count)s hours, around the clock, until resolved",
+        "count",
+    ),
+    ("every", "minute", False): ngettext_lazy(
+        "every %(count)s business minute, until resolved",
+        "every %(count)s business minutes, until resolved",
+        "count",
+    ),
+    ("every", "hour", False): ngettext_lazy(
+        "every %(count)s business hour, until resolved",
+        "every %(count)s business hours, until resolved",
+        "count",
+    ),
+}
+
+
+def time_words(target: SLATarget) -> str:
+    """“within 15 minutes, around the clock”, “every 4 business hours, until resolved”, “within 5 business days”."""
     if target.rule == SLATarget.Rule.SAME_BUSINESS_DAY:
         return _("within the same business day")
     if target.rule == SLATarget.Rule.BUSINESS_DAYS:
@@ -51,23 +88,16 @@ def amount_words(target: SLATarget) -> str:
             "count": target.amount
         }
     hours, minutes = divmod(target.amount, 60)
-    if minutes or not hours:
-        words = ngettext("%(count)s minute", "%(count)s minutes", target.amount) % {"count": target.amount}
-    else:
-        words = ngettext("%(count)s hour", "%(count)s hours", hours) % {"count": hours}
-    clock = _("around the clock") if target.is_around_the_clock else _("of business time")
-    return f"{words}, {clock}"
+    unit, count = ("minute", target.amount) if minutes or not hours else ("hour", hours)
+    kind = "every" if target.kind == "status_update" else "within"
+    return str(PHRASES[kind, unit, target.is_around_the_clock] % {"count": count})
 
 
 def target_words(target: SLATarget) -> str:
     """One target as a sentence part that a customer reads."""
     if target.rule == SLATarget.Rule.PLANNED_RELEASE:
         return str(ACTIONS[target.deliverable])
-    if target.kind == "status_update":
-        return _("every %(amount)s, until resolved") % {"amount": amount_words(target)}
-    words = amount_words(target)
-    if target.rule == SLATarget.Rule.WITHIN_MINUTES:
-        words = _("within %(amount)s") % {"amount": words}
+    words = time_words(target)
     if target.deliverable:
         words = f"{ACTIONS[target.deliverable]} {words}"
     return _("%(words)s (on request)") % {"words": words} if target.is_on_request else words

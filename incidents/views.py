@@ -53,7 +53,9 @@ def get_incident(request: HttpRequest, reference: str) -> Incident:
 def incident_list(request: HttpRequest) -> HttpResponse:
     form = FilterForm(request.GET or None, user=person_of(request))
     found = form.apply(Incident.objects.visible_to(person_of(request)))
-    found = found.select_related("organisation", "assignee").prefetch_related("services").order_by("-pk")
+    found = (
+        found.select_related("organisation", "assignee").prefetch_related("services").order_by(*form.order)
+    )
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
     query = request.GET.copy()
     query.pop("page", None)

@@ -58,7 +58,7 @@ def has_desk(request: HttpRequest) -> bool:
 
 admin.site.login = secure_admin_login(to_the_desk)  # type: ignore[method-assign]
 admin.site.has_permission = has_desk  # type: ignore[method-assign]
-admin.site.site_header = admin.site.site_title = gettext_lazy("Staff desk")
+admin.site.site_header = admin.site.site_title = admin.site.index_title = gettext_lazy("Staff desk")
 
 # Rights are roles, addresses belong to their people, and second factors have a page of ours below.
 for app in ("django.contrib.auth", "allauth.account", "allauth.mfa"):

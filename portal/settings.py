@@ -167,6 +167,7 @@ TIME_ZONE = env.str("TIME_ZONE", default="Europe/Istanbul")
 SUPPORT_COUNTRY = env.str("SUPPORT_COUNTRY", default="TR")  # public holidays of the first calendar
 USE_I18N = True
 USE_TZ = True
+FORMAT_MODULE_PATH = "portal.formats"
 
 # --- Static files and uploads -------------------------------------------------------------------
 
@@ -312,6 +313,22 @@ UNFOLD = {
     "SITE_URL": "/",
     "SITE_SYMBOL": "support_agent",
     "SHOW_HISTORY": True,
+    # One hue for actions, here as on the customers' pages.
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .014 254.604)",
+            "100": "oklch(93.2% .032 255.585)",
+            "200": "oklch(88.2% .059 254.128)",
+            "300": "oklch(80.9% .105 251.813)",
+            "400": "oklch(70.7% .165 254.624)",
+            "500": "oklch(62.3% .214 259.815)",
+            "600": "oklch(48.8% .17 260)",
+            "700": "oklch(44% .17 260)",
+            "800": "oklch(38% .15 262)",
+            "900": "oklch(34% .12 263)",
+            "950": "oklch(26% .09 266)",
+        },
+    },
     "DASHBOARD_CALLBACK": "portal.triage.dashboard",
     "STYLES": ["/static/css/tokens.css", "/static/css/labels.css", "/static/css/desk.css"],
 }

@@ -31,7 +31,11 @@ CUSTOMER_PAGES = [
     "/", "/incidents/", "/incidents/?q=nothing", "/incidents/new/", "/incidents/INC-1006/", "/incidents/INC-1006/withdrawal/",
     "/sla/", "/status/", "/maintenance/", "/knowledge/", "/knowledge/rate-limits/", "/profile/", "/nowhere/",
 ]  # fmt: skip
-STAFF_PAGES = ["/admin/incidents/incident/6/change/", "/admin/incidents/incident/6/do/validate_level/", "/admin/incidents/incident/add/"]  # fmt: skip
+STAFF_PAGES = [
+    "/admin/incidents/incident/6/change/", "/admin/incidents/incident/6/do/validate_level/", "/admin/incidents/incident/add/",
+    "/admin/", "/admin/incidents/incident/", "/admin/portal/outboxmessage/", "/admin/incidents/article/",
+    "/admin/incidents/slapolicyversion/", "/admin/portal/organisation/", "/admin/portal/user/",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,7 @@ class Command(BaseCommand):
             raise CommandError("The demo loads only where DEBUG is true.")
         if Organisation.objects.exists():
             raise CommandError("The database is not empty; the demo was not loaded.")
-        self.now = timezone.now().replace(microsecond=0)
+        self.now = timezone.now().replace(second=0, microsecond=0)
         ensure_defaults(self.now)
         self.people: dict[str, User] = {}
         self.services = [
