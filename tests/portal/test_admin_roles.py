@@ -8,6 +8,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.db import transaction
+from django.http import HttpResponse
 from django.template.response import SimpleTemplateResponse
 from django.urls import reverse
 
@@ -85,6 +86,13 @@ def _at_t0(settings):
     settings.SUPPORT_COUNTRY = ""  # no holidays: they take time, and no right depends on them
     with time_machine.travel(T0, tick=True):
         yield
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Draw no page: the verdict falls before, and to draw takes most of the time."""
+    monkeypatch.setattr(SimpleTemplateResponse, "rendered_content", "")
+    monkeypatch.setattr("simple_history.admin.render", lambda *_args: HttpResponse())
 
 
 @pytest.fixture
@@ -222,9 +230,9 @@ def measured(tried, label, row, body):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_each_cell_of_the_matrix_holds(client, people, world, role, monkeypatch):
-    # The verdict falls before a page is drawn, which takes most of the time: other tests draw them.
-    monkeypatch.setattr(SimpleTemplateResponse, "rendered_content", "")
+def test_each_cell_of_the_matrix_holds(client, people, world, role, request):
+    if role != "head":  # one role has every page drawn
+        request.getfixturevalue("undrawn")
     tried = Tried(client, people[role])
     given = bodies(world)
     found = {label: measured(tried, label, row, given.get(label, {})) for label, row in world.items()}
@@ -276,10 +284,10 @@ def measured_inline(tried, row, body, inline, fields):
             letter if (status, after == before) == (302, False) else "-" if after == before else f"{status}"
         )
 
-    is_shown = f'name="{prefix}-TOTAL_FORMS"' in tried.client.get(to).content.decode()
+    shown = tried.client.get(to).context_data["inline_admin_formsets"]
     return "".join(
         [
-            "v" if is_shown else "-",
+            "v" if prefix in [form.formset.prefix for form in shown] else "-",
             try_to("a", fields),
             try_to("c", old | fields, initial=1),
             try_to("d", old | fields | {"DELETE": "on"}, initial=1),
@@ -288,7 +296,7 @@ def measured_inline(tried, row, body, inline, fields):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_inlines_obey_the_same_roles(client, people, world, b1, role):
+def test_inlines_obey_the_same_roles(client, undrawn, people, world, b1, role):
     tried = Tried(client, people[role])
     given, fields = bodies(world), inline_fields(world, b1)
     found = {}
@@ -298,7 +306,7 @@ def test_inlines_obey_the_same_roles(client, people, world, b1, role):
     assert found == column(INLINES, role)
 
 
-def test_the_targets_of_an_agreed_version_are_only_read(client, people, world, b1):
+def test_the_targets_of_an_agreed_version_are_only_read(client, undrawn, people, world, b1):
     world["incidents.slapolicyversion"] = world["incidents.supportplan"].policy_version
     tried = Tried(client, people["superuser"])
     inline = admin.site._registry[SLAPolicyVersion].inlines[0]
@@ -335,7 +343,7 @@ def test_no_page_has_an_action_that_works_by_a_get():
 
 
 @pytest.mark.parametrize("role", ["agent", "superuser"])
-def test_nothing_is_edited_or_deleted_in_a_list(client, people, world, role):
+def test_nothing_is_edited_or_deleted_in_a_list(client, undrawn, people, world, role):
     client.force_login(people[role])
     for label, row in world.items():
         edited = formset("form", {"id": row.pk, "name": "New", "is_active": ""}, initial=1) | {
@@ -437,7 +445,7 @@ def test_a_password_is_on_no_page_and_found_by_no_search(client, people, world):
         assert b"hush-hush" not in client.get(address("mfa.authenticator", page, factor.pk)).content
 
 
-def test_a_popup_and_a_to_field_open_no_door(client, people, world):
+def test_a_popup_and_a_to_field_open_no_door(client, undrawn, people, world):
     client.force_login(people["agent"])
     given = bodies(world)
     for label, may in column(MATRIX, "agent").items():
@@ -538,7 +546,7 @@ def state(*users):
     return [User.objects.filter(pk=user.pk).values(*fields).get() for user in users]
 
 
-def test_nobody_below_an_administrator_changes_anybody(client, people, world):
+def test_nobody_below_an_administrator_changes_anybody(client, undrawn, people, world):
     everybody = [*people.values(), world["portal.user"]]
     before = state(*everybody)
     data = bodies(world)["portal.user"] | RAISED
