@@ -342,9 +342,8 @@ def test_no_page_has_an_action_that_works_by_a_get():
     assert [(page, kind) for page in pages for kind in kinds if getattr(page, kind)] == []
 
 
-@pytest.mark.parametrize("role", ["agent", "superuser"])
-def test_nothing_is_edited_or_deleted_in_a_list(client, undrawn, people, world, role):
-    client.force_login(people[role])
+def test_nothing_is_edited_or_deleted_in_a_list(client, undrawn, people, world):
+    client.force_login(people["superuser"])
     for label, row in world.items():
         edited = formset("form", {"id": row.pk, "name": "New", "is_active": ""}, initial=1) | {
             "_save": "Save"
@@ -356,18 +355,19 @@ def test_nothing_is_edited_or_deleted_in_a_list(client, undrawn, people, world, 
             assert writes == [], label
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_the_desk_gives_each_role_its_verbs(client, people, world, a1, role):
+def test_the_desk_gives_each_role_its_verbs(client, people, world, a1):
     made = world["incidents.incident"]
     actions.validate_level(made, by=people["duty"], now=T0, channel="admin", level="P2", reason="Slow only")
     actions.contest_lowering(made, by=a1, now=T0, channel="portal", reason="No, down")
-    calendar = made.calendar_version_id
-    data = {"text": "A note", "is_upheld": "yes", "reason": "True", "calendar_version": calendar}
+    data = {"text": "A note", "is_upheld": "yes", "reason": "True"}
+    data["calendar_version"] = made.calendar_version_id
     data["policy_version"] = world["incidents.slapolicyversion"].pk
-    tried = Tried(client, people[role])
-    to = {verb: address("incidents.incident", "do", made.pk, verb) for verb in column(VERBS, role)}
-    found = {verb: tried.post(to[verb], data)[0] for verb in to}
-    assert found == {verb: {"yes": 302, "no": 403}[word] for verb, word in column(VERBS, role).items()}
+    for role in ROLES:
+        tried = Tried(client, people[role])
+        expected = column(VERBS, role)
+        to = {verb: address("incidents.incident", "do", made.pk, verb) for verb in expected}
+        found = {verb: tried.post(to[verb], data)[0] for verb in to}
+        assert found == {verb: {"yes": 302, "no": 403}[word] for verb, word in expected.items()}, role
 
 
 # --- lookups, popups, choices ---
