@@ -149,9 +149,17 @@ def file_incident(request: HttpRequest, form: OpenForm) -> Incident | None:
 
 
 def new_context(request: HttpRequest, form: OpenForm) -> dict[str, Any]:
-    organisation = Organisation.objects.visible_to(person_of(request)).first()
-    assert organisation is not None
-    return {"form": form, "levels": promise_words.level_cards(organisation, timezone.now())}
+    """The form, and each level with what is promised to the organisation that the report is for."""
+    choices = form.fields["organisation"].queryset  # type: ignore[attr-defined]
+    chosen = choices.filter(slug=request.GET.get("organisation", "")).first() or choices[0]
+    if not form.is_bound:
+        form.initial["organisation"] = chosen.pk
+    return {
+        "form": form,
+        "promised_to": chosen,
+        "organisations": choices,
+        "levels": promise_words.level_cards(chosen, timezone.now()),
+    }
 
 
 @login_required

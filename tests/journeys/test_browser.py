@@ -158,3 +158,44 @@ def test_nothing_leaves_the_machine_and_no_script_is_refused(browser, site):
     for address in CUSTOMER_PAGES[:-1]:
         page.goto(address)
     assert troubles == []
+
+
+def test_a_report_is_filed_and_answered_by_keyboard_alone(browser, site):
+    page = page_of(browser, site, "can@acme.example")
+    page.goto("/incidents/new/")
+    walk_to(page, "title")
+    page.keyboard.type("Filed without a mouse")
+    walk_to(page, "claimed_level")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")  # P3: the third card
+    walk_to(page, "description")
+    page.keyboard.type("Only keys.")
+    press_button(page, "Send the report")
+    page.wait_for_url("**/incidents/INC-*/")
+    assert "Filed without a mouse" in page.inner_text("h1")
+    walk_to(page, "text")
+    page.keyboard.type("More by keys.")
+    press_button(page, "Send to the engineers")
+    page.wait_for_load_state("networkidle")
+    assert "More by keys." in page.inner_text("main")
+
+
+def walk_to(page, name):
+    """Tab until the field of that name has the focus, and see that the focus is visible on the way."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.name") == name:
+            outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            shadow = page.evaluate("getComputedStyle(document.activeElement).boxShadow")
+            assert outline != "none" or shadow != "none"
+            return
+    raise AssertionError(f"no Tab leads to {name}")
+
+
+def press_button(page, words):
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if words in page.evaluate("document.activeElement.innerText || ''"):
+            page.keyboard.press("Enter")
+            return
+    raise AssertionError(f"no Tab leads to the button {words!r}")
