@@ -41,7 +41,7 @@ class Sent:
 
 def one_line(text: str, length: int = 250) -> str:
     """A header's value: no line break of any kind, no control character, bounded."""
-    return " ".join(UNSAFE.sub(" ", text).split())[:length]
+    return " ".join(UNSAFE.sub(" ", text).split())[:length].rstrip()
 
 
 def thread_root(message: OutboxMessage) -> str:
@@ -55,7 +55,7 @@ def thread_headers(message: OutboxMessage) -> dict[str, str]:
         return {}
     earlier = OutboxMessage.objects.filter(
         subject_key=message.subject_key, recipient=message.recipient_id, state="sent"
-    ).order_by("-sent_at")
+    ).order_by("-sent_at", "-pk")
     ids = list(earlier.values_list("message_id", flat=True)[:REFERENCES])
     root = thread_root(message)
     return {"In-Reply-To": ids[0] if ids else root, "References": " ".join([root, *reversed(ids)])}

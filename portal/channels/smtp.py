@@ -87,6 +87,13 @@ class Backend(EmailBackend):
         """What the server said to the latest message."""
         return getattr(self.connection, "answer", "")
 
+    def open(self) -> bool | None:
+        """Connect and be greeted, so that who is not let in at all knows it before the first mail."""
+        is_new = super().open()
+        if is_new and self.connection is not None:
+            self.connection.ehlo_or_helo_if_needed()
+        return is_new
+
     def close(self) -> None:
         try:
             super().close()
