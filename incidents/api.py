@@ -9,6 +9,7 @@ import django_filters
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import exceptions, mixins, serializers, status, viewsets
 from rest_framework.decorators import action
@@ -26,6 +27,7 @@ from portal.api import Conflict, Pages, TokenScope, narrowed
 from portal.models import Organisation, Service, User
 
 DOOR = (IsAuthenticated, TokenScope)
+REVISION_DIGITS = 10
 
 
 def refusal(refused: actions.Refused) -> exceptions.APIException:
@@ -155,14 +157,18 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         return self.act(incident, verb, **data, **more)
 
     def act(self, incident: Incident, verb: Callable[..., Any], **data: Any) -> Response:
-        revision = self.request.headers.get("X-Revision")
+        revision = self.request.headers.get("X-Revision", "")
+        if revision and not (revision.isdecimal() and len(revision) < REVISION_DIGITS):
+            raise exceptions.ValidationError(
+                {"X-Revision": [_("Give the revision as you read it: a number.")]}
+            )
         try:
             verb(
                 incident,
                 by=person_of(self.request),
                 now=timezone.now(),
                 channel=Channel.API,
-                revision=int(revision) if revision and revision.isdecimal() else None,
+                revision=int(revision) if revision else None,
                 **data,
             )
         except actions.Refused as refused:

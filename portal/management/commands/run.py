@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import sys
 import time
@@ -17,6 +18,8 @@ from portal.models import Organisation
 from portal.supervisor import Child, Supervisor
 
 DATABASE_WAIT_SECONDS = 30
+DEFAULT_PORT = 8000
+LAST_PORT = 65535
 
 
 class Command(BaseCommand):
@@ -24,21 +27,37 @@ class Command(BaseCommand):
     requires_system_checks = "__all__"
 
     def handle(self, *args: Any, **options: Any) -> None:
-        port = environ.Env().int("PORT", default=8000)
-        self.refuse_taken(port)
+        try:
+            port = self.port()
+            self.refuse_taken(port)
+            self.prepare()
+            self.greet(port)
+        except KeyboardInterrupt as interrupt:
+            raise CommandError("Stopped before anything was served.", returncode=130) from interrupt
+        connection.close()
+        sys.exit(Supervisor(self.children(port), out=self.say).run())
+
+    def prepare(self) -> None:
         self.wait_for_database()
         call_command("migrate", interactive=False, verbosity=0)
         if settings.DEBUG:
             self.load_demo()
         else:
             call_command("collectstatic", interactive=False, verbosity=0)
-        self.greet(port)
-        connection.close()
-        sys.exit(Supervisor(self.children(port), out=self.say).run())
 
     def say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
+
+    def port(self) -> int:
+        """PORT of the environment, or 8000."""
+        said = environ.Env().str("PORT", default="").strip() or str(DEFAULT_PORT)
+        number = int(said) if said.isascii() and said.isdecimal() and len(said) <= 5 else 0
+        if not 0 < number <= LAST_PORT:
+            raise CommandError(
+                f"“{said}” is not a port. Choose a number up to {LAST_PORT}: PORT=8001 make run"
+            )
+        return number
 
     def refuse_taken(self, port: int) -> None:
         with socket.socket() as probe:
@@ -46,7 +65,13 @@ class Command(BaseCommand):
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError as error:
-                raise CommandError(f"Port {port} is taken. Choose another one: PORT=8001 make run") from error
+                reason = (
+                    "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+                )
+                another = port + 1 if 1024 <= port < LAST_PORT else DEFAULT_PORT + 1
+                raise CommandError(
+                    f"Port {port} {reason}. Choose another one: PORT={another} make run"
+                ) from error
 
     def wait_for_database(self) -> None:
         deadline = time.monotonic() + DATABASE_WAIT_SECONDS
