@@ -55,7 +55,7 @@ class Command(BaseCommand):
         number = int(said) if said.isascii() and said.isdecimal() and len(said) <= 5 else 0
         if not 0 < number <= LAST_PORT:
             raise CommandError(
-                f"“{said}” is not a port. Choose a number up to {LAST_PORT}: PORT=8001 make run"
+                f"“{said[:20]}” is not a port. Choose a number up to {LAST_PORT}: PORT=8001 make run"
             )
         return number
 
