@@ -404,7 +404,8 @@ class ServiceViewSet(viewsets.ReadOnlyModelViewSet):
     queryset = Service.objects.none()
 
     def get_queryset(self) -> QuerySet[Service]:
-        return Service.objects.visible_to(person_of(self.request))
+        found = Service.objects.visible_to(person_of(self.request))
+        return narrowed(found, self.request, "subscriptions__organisation")
 
 
 class OrganisationViewSet(viewsets.ReadOnlyModelViewSet):
@@ -431,4 +432,5 @@ class ArticleViewSet(viewsets.ReadOnlyModelViewSet):
 
     def get_queryset(self) -> QuerySet[Article]:
         found = Article.objects.visible_to(person_of(self.request)).published()
-        return found.select_related("published_version")
+        for_the_token = narrowed(found, self.request) | found.filter(organisation=None)
+        return for_the_token.select_related("published_version")

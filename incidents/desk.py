@@ -17,7 +17,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from incidents import actions, notify, present
 from incidents.models import Article, ArticleVersion, CannedText, Channel, Contest, Incident, Status
@@ -134,14 +134,14 @@ def heard_by(verb: StaffVerb, incident: Incident, request: HttpRequest) -> list[
     return notify.who_would_hear(verb.event, incident, person_of(request)) if verb.event else []
 
 
-@require_GET
+@require_safe
 def timeline(request: HttpRequest, pk: int) -> HttpResponse:
     incident = get_incident(request, pk)
     items = timeline_items(incident, person_of(request))
     return render(request, "incidents/_timeline.html", {"items": items, "incident": incident})
 
 
-@require_GET
+@require_safe
 def now_fragment(request: HttpRequest, pk: int) -> HttpResponse:
     incident = get_incident(request, pk)
     return render(request, "incidents/_now.html", desk_context(request, incident))

@@ -75,5 +75,6 @@ def _clock_named(name: str | None, views: list[present.ClockView]) -> present.Cl
 
 def is_public_still(event: IncidentEvent) -> bool:
     """Whether the text that the event is about may still be read by the customer."""
-    message = _one(Message, event.payload.get("message"))
-    return message is None or message.is_public
+    named = event.payload.get("message")
+    message = _one(Message, named)
+    return message.is_public if message else named is None

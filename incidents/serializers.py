@@ -21,7 +21,7 @@ from incidents.models import (
     StatusUpdate,
 )
 from incidents.models.timeline import IncidentEvent
-from portal.api import KeyField
+from portal.api import KeyField, PersonField
 from portal.models import Organisation, Service, User
 from portal.models.service_impact import Impact
 
@@ -151,8 +151,7 @@ class DecisionSerializer(ReasonSerializer):
 
 
 class AssignmentSerializer(serializers.Serializer):
-    assignee = serializers.SlugRelatedField(
-        slug_field="email",
+    assignee = PersonField(
         queryset=User.objects.filter(is_active=True, is_staff=True),
         allow_null=True,
         help_text="E-mail address of an agent, or null.",
@@ -160,8 +159,7 @@ class AssignmentSerializer(serializers.Serializer):
 
 
 class InterventionSerializer(serializers.Serializer):
-    engineer = serializers.SlugRelatedField(
-        slug_field="email",
+    engineer = PersonField(
         queryset=User.objects.filter(is_active=True, is_staff=True),
         required=False,
         allow_null=True,

@@ -16,7 +16,7 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import condition, require_GET, require_http_methods
+from django.views.decorators.http import condition, require_http_methods, require_safe
 
 from incidents import actions, notify, present, promise_words
 from incidents.forms import (
@@ -49,7 +49,7 @@ def get_incident(request: HttpRequest, reference: str) -> Incident:
 
 
 @login_required
-@require_GET
+@require_safe
 def incident_list(request: HttpRequest) -> HttpResponse:
     form = FilterForm(request.GET or None, user=person_of(request))
     found = form.apply(Incident.objects.visible_to(person_of(request)))
@@ -163,7 +163,7 @@ def new_context(request: HttpRequest, form: OpenForm) -> dict[str, Any]:
 
 
 @login_required
-@require_GET
+@require_safe
 def suggestions(request: HttpRequest) -> HttpResponse:
     """Published articles that share a word with the title being typed."""
     found = find_articles(request, request.GET.get("title", ""))[:5] if request.GET.get("title") else []
@@ -201,7 +201,7 @@ def can_contest(incident: Incident) -> bool:
 
 
 @login_required
-@require_GET
+@require_safe
 def detail(request: HttpRequest, reference: str) -> HttpResponse:
     incident = get_incident(request, reference)
     context = detail_context(request, incident)
@@ -234,7 +234,7 @@ def fragment_etag(request: HttpRequest, reference: str) -> str | None:
 
 
 @login_required
-@require_GET
+@require_safe
 @condition(etag_func=fragment_etag)
 def now_fragment(request: HttpRequest, reference: str) -> HttpResponse:
     incident = get_incident(request, reference)
@@ -242,7 +242,7 @@ def now_fragment(request: HttpRequest, reference: str) -> HttpResponse:
 
 
 @login_required
-@require_GET
+@require_safe
 @condition(etag_func=fragment_etag)
 def timeline_fragment(request: HttpRequest, reference: str) -> HttpResponse:
     incident = get_incident(request, reference)
@@ -363,7 +363,7 @@ def rca(request: HttpRequest, reference: str) -> HttpResponse:
 
 
 @login_required
-@require_GET
+@require_safe
 def attachment(request: HttpRequest, reference: str, pk: int) -> FileResponse:
     incident = get_incident(request, reference)
     visible = Attachment.objects.visible_to(person_of(request))
@@ -396,7 +396,7 @@ def find_articles(request: HttpRequest, words: str) -> Any:
 
 
 @login_required
-@require_GET
+@require_safe
 def articles(request: HttpRequest) -> HttpResponse:
     words = request.GET.get("q", "")[:200]
     page = Paginator(find_articles(request, words), PAGE).get_page(request.GET.get("page"))
@@ -404,14 +404,14 @@ def articles(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_GET
+@require_safe
 def article(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(Article.objects.visible_to(person_of(request)).published(), slug=slug)
     return render(request, "incidents/article.html", {"article": found, "version": found.published_version})
 
 
 @login_required
-@require_GET
+@require_safe
 def sla(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     organisations = Organisation.objects.visible_to(person_of(request))

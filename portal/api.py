@@ -92,3 +92,15 @@ class KeyField(serializers.SlugRelatedField):
         if isinstance(data, str) and "\0" in data:
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class PersonField(serializers.SlugRelatedField):
+    """A person by e-mail address."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(slug_field="email", **kwargs)
+
+    def to_internal_value(self, data: Any) -> Model:
+        if not isinstance(data, str) or "\0" in data:
+            self.fail("invalid")
+        return super().to_internal_value(data.strip().lower())

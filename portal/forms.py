@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from portal.models import User
+from portal.models.accounts import time_zones
 
 
 class ProfileForm(forms.ModelForm):
@@ -34,7 +34,7 @@ class ProfileForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        zones = [("", _("My organisation's"))] + [(z, z) for z in sorted(zoneinfo.available_timezones())]
+        zones = [("", _("My organisation's"))] + [(z, z) for z in sorted(time_zones())]
         self.fields["time_zone"] = forms.ChoiceField(
             label=_("Time zone"), choices=zones, required=False, help_text=_("Pages and mails use it.")
         )

@@ -222,6 +222,7 @@ if CELERY_BROKER_URL.startswith("filesystem"):
 else:
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "visibility_timeout": 600,
+        "max_retries": 0,  # a wake-up that cannot be given at once is not worth the web's waiting
         "socket_timeout": 3,
         "socket_connect_timeout": 3,
     }
@@ -232,7 +233,6 @@ CELERY_BEAT_SCHEDULE = {
     "summaries": {"task": "incidents.tasks.send_daily_summaries", "schedule": crontab(minute="*/5")},
 }
 OUTBOX_LEASE_SECONDS = env.int("OUTBOX_LEASE_SECONDS", default=120)
-OUTBOX_MAX_ATTEMPTS = 12
 READY_MAX_SWEEP_AGE_SECONDS = 90
 READY_MAX_OUTBOX_LAG_SECONDS = 90
 

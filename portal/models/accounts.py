@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
+from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
@@ -22,9 +23,15 @@ else:
     TypedModelMeta = object
 
 
+@cache
+def time_zones() -> frozenset[str]:
+    """The names of all zones; read from the disk once."""
+    return frozenset(zoneinfo.available_timezones())
+
+
 def validate_time_zone(value: str) -> None:
     """Raise ValidationError unless `value` is an IANA zone name such as Europe/Istanbul."""
-    if value not in zoneinfo.available_timezones():
+    if value not in time_zones():
         raise ValidationError(
             _("“%(value)s” is not a time zone. Use a name such as Europe/Istanbul."), params={"value": value}
         )
