@@ -11,7 +11,7 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from incidents.models import Incident, IncidentEvent
-from portal.models import ApiToken, Membership
+from portal.models import ApiToken, Membership, Service, ServiceSubscription
 from tests.conftest import T0
 from tests.factories import article, incident, organisation
 from tests.journeys.stage import api
@@ -123,11 +123,18 @@ def test_a_read_token_only_reads(a1, made):
     assert made.events.count() == 1
 
 
-def test_a_token_for_one_organisation_shows_no_other(a1, acme, made):
+def test_a_token_for_one_organisation_shows_no_other(a1, g1, acme, made):
     other = organisation("Zeta")
     Membership.objects.create(user=a1, organisation=other, role="member")
     client, _ = with_token(a1, organisation=other)
     assert client.get(BASE).json()["results"] == []
+    only_here = Service.objects.create(name="Only Acme", slug="only-acme")
+    ServiceSubscription.objects.create(organisation=acme, service=only_here)
+    article(g1, T0, "of-acme", organisation=acme)
+    article(g1, T0, "of-zeta", organisation=other)
+    article(g1, T0, "for-all")
+    for noun, seen in (("services", {"inference-api", "vector-store"}), ("articles", {"of-zeta", "for-all"})):
+        assert {row["slug"] for row in client.get(f"/api/v1/{noun}/").json()["results"]} == seen
     is_problem(client.get(f"{BASE}{made.reference}/"), 404)
     body = is_problem(client.post(BASE, {"title": "x", "claimed_level": "P1", "organisation": "acme"}), 400)
     assert "organisation" in body["errors"]
