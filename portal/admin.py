@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from importlib import import_module
 from typing import Any
 
@@ -11,7 +12,7 @@ from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -189,9 +190,36 @@ class SpecialDateInline(RoleTabularInline):
 class VersionForm(forms.ModelForm):
     """A calendar as it shall be: saving makes a new version, and leaves the old one as it was agreed."""
 
+    own_days = forms.CharField(
+        label=gettext_lazy("Own days"),
+        required=False,
+        widget=forms.Textarea,
+        help_text=gettext_lazy(
+            "One a line: date | name | hours, such as 2026-12-24 | Eve | 09:00-13:00. Without hours it is "
+            "closed all day. Empty: as in the version before."
+        ),
+    )
+
     class Meta:
         model = CalendarVersion
         fields = ["calendar", "time_zone", "week", "country", "subdivision", "half_day_until"]
+
+    def clean_own_days(self) -> list[calendars.DaySpans] | None:
+        """(day, name, spans) of each line; None to keep those of the version before."""
+        lines = [line.strip() for line in self.cleaned_data["own_days"].splitlines() if line.strip()]
+        return [self._own_day(line) for line in lines] or None
+
+    def _own_day(self, line: str) -> calendars.DaySpans:
+        day, name, hours, *rest = [*(part.strip() for part in line.split("|")), "", ""]
+        try:
+            if not name or any(rest):
+                raise ValueError(line)
+            return date.fromisoformat(day), name, hours.replace(",", " ").split()
+        except ValueError as error:
+            raise ValidationError(
+                _("“%(line)s”: write date | name | hours, such as 2026-12-24 | Eve | 09:00-13:00."),
+                params={"line": line},
+            ) from error
 
     def clean(self) -> dict[str, Any]:
         """Try the version out: a country without known holidays, say, is an error of the form."""
@@ -218,7 +246,7 @@ class CalendarVersionAdmin(RoleAdmin):
             obj.calendar,
             now=timezone.now(),
             by=person_of(request),
-            **{name: form.cleaned_data[name] for name in VersionForm.Meta.fields[1:]},
+            **{name: form.cleaned_data[name] for name in [*VersionForm.Meta.fields[1:], "own_days"]},
         )
         obj.__dict__.update(made.__dict__)
 
