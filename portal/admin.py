@@ -190,7 +190,7 @@ class SpecialDateInline(RoleTabularInline):
 class VersionForm(forms.ModelForm):
     """A calendar as it shall be: saving makes a new version, and leaves the old one as it was agreed."""
 
-    own_days = forms.CharField(
+    day_lines = forms.CharField(
         label=gettext_lazy("Own days"),
         required=False,
         widget=forms.Textarea,
@@ -204,9 +204,9 @@ class VersionForm(forms.ModelForm):
         model = CalendarVersion
         fields = ["calendar", "time_zone", "week", "country", "subdivision", "half_day_until"]
 
-    def clean_own_days(self) -> list[calendars.DaySpans] | None:
+    def clean_day_lines(self) -> list[calendars.DaySpans] | None:
         """(day, name, spans) of each line; None to keep those of the version before."""
-        lines = [line.strip() for line in self.cleaned_data["own_days"].splitlines() if line.strip()]
+        lines = [line.strip() for line in self.cleaned_data["day_lines"].splitlines() if line.strip()]
         return [self._own_day(line) for line in lines] or None
 
     def _own_day(self, line: str) -> calendars.DaySpans:
@@ -226,7 +226,8 @@ class VersionForm(forms.ModelForm):
         data = super().clean() or {}
         if not self.errors:
             with transaction.atomic():
-                calendars.new_version(now=timezone.now(), by=None, **data)
+                tried = {name: value for name, value in data.items() if name != "day_lines"}
+                calendars.new_version(now=timezone.now(), by=None, own_days=data["day_lines"], **tried)
                 transaction.set_rollback(True)
         return data
 
@@ -246,7 +247,8 @@ class CalendarVersionAdmin(RoleAdmin):
             obj.calendar,
             now=timezone.now(),
             by=person_of(request),
-            **{name: form.cleaned_data[name] for name in [*VersionForm.Meta.fields[1:], "own_days"]},
+            own_days=form.cleaned_data["day_lines"],
+            **{name: form.cleaned_data[name] for name in VersionForm.Meta.fields[1:]},
         )
         obj.__dict__.update(made.__dict__)
 

@@ -21,7 +21,7 @@ def post(client, days):
             "country": before.country,
             "subdivision": before.subdivision,
             "half_day_until": before.half_day_until,
-            "own_days": days,
+            "day_lines": days,
         },
     )
 
