@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import exceptions, mixins, serializers, status, viewsets
 from rest_framework.decorators import action
-from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -23,20 +22,26 @@ from incidents.forms import search
 from incidents.models import Article, Attachment, Channel, Incident, Level, Message, Status, StatusUpdate
 from incidents.models.timeline import IncidentEvent
 from portal.access import person_of
-from portal.api import Conflict, Pages, TokenScope, narrowed
+from portal.api import Conflict, Door, narrowed
+from portal.business_time import HorizonError
 from portal.models import Organisation, Service, User
 
-DOOR = (IsAuthenticated, TokenScope)
 REVISION_DIGITS = 10
 
 
-def refusal(refused: actions.Refused) -> exceptions.APIException:
-    """A verb's refusal as the HTTP status that fits it."""
+NAMES = {"attachments": "file", "condition": "state"}  # what the API calls an input of a verb
+
+
+def refusal(refused: actions.Refused, incident: Incident | None = None) -> exceptions.APIException:
+    """A verb's refusal as the HTTP status that fits it; a stale one tells the present revision."""
     if refused.kind == "permission":
         return exceptions.PermissionDenied(refused.reason)
+    if refused.kind == "stale" and incident is not None:
+        return Conflict(refused.reason, revision=Incident.objects.get(pk=incident.pk).revision)
     if refused.kind in ("state", "stale"):
         return Conflict(refused.reason)
-    return exceptions.ValidationError({refused.field or "non_field_errors": [refused.reason]})
+    field = NAMES.get(refused.field, refused.field) or "non_field_errors"
+    return exceptions.ValidationError({field: [refused.reason]})
 
 
 class IncidentFilter(django_filters.FilterSet):
@@ -44,7 +49,9 @@ class IncidentFilter(django_filters.FilterSet):
     level = django_filters.MultipleChoiceFilter(choices=Level.choices)
     organisation = django_filters.CharFilter(field_name="organisation__slug")
     service = django_filters.CharFilter(field_name="services__slug")
-    q = django_filters.CharFilter(method="by_words", label="words in title, description or reference")
+    q = django_filters.CharFilter(
+        method="by_words", max_length=200, label="words in title, description or reference"
+    )
 
     class Meta:
         model = Incident
@@ -78,15 +85,13 @@ def verb(
     list=extend_schema(responses=shapes.IncidentRowSerializer(many=True)),
     create=extend_schema(request=shapes.OpenSerializer, responses=CREATED),
 )
-class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
     """Incidents of the caller's organisations; all of them for staff."""
 
-    permission_classes = DOOR
-    pagination_class = Pages
     filterset_class = IncidentFilter
     serializer_class = shapes.IncidentSerializer
     lookup_field = "reference"
-    lookup_value_regex = r"INC-[1-9][0-9]{0,17}"
+    lookup_value_regex = "[^/]+"  # what is no reference is answered as an invented one
     queryset = Incident.objects.none()
 
     def get_queryset(self) -> QuerySet[Incident]:
@@ -172,7 +177,7 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
                 **data,
             )
         except actions.Refused as refused:
-            raise refusal(refused) from refused
+            raise refusal(refused, incident) from refused
         return self.answer(Incident.objects.get(pk=incident.pk), status.HTTP_201_CREATED)
 
     def answer(self, incident: Incident, code: int = status.HTTP_200_OK) -> Response:
@@ -293,9 +298,14 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         data = dict(shape.validated_data)
         data["condition"] = data.pop("state")
         publish_at = data.pop("publish_at")
-        if publish_at:
+        if not publish_at:
+            return self.act(incident, actions.publish_status_update, **data)
+        try:
             return self.act(incident, actions.schedule_status_update, publish_at=publish_at, **data)
-        return self.act(incident, actions.publish_status_update, **data)
+        except HorizonError as error:
+            raise exceptions.ValidationError(
+                {"publish_at": [_("Choose a date within the next two years.")]}
+            ) from error
 
     # --- solution ---
 
@@ -394,11 +404,9 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         return self.listed(shapes.AttachmentSerializer, visible.filter(incident=incident), incident=incident)
 
 
-class ServiceViewSet(viewsets.ReadOnlyModelViewSet):
+class ServiceViewSet(viewsets.ReadOnlyModelViewSet, Door):
     """Services that the caller's organisations use."""
 
-    permission_classes = DOOR
-    pagination_class = Pages
     serializer_class = shapes.ServiceSerializer
     lookup_field = "slug"
     queryset = Service.objects.none()
@@ -408,11 +416,9 @@ class ServiceViewSet(viewsets.ReadOnlyModelViewSet):
         return narrowed(found, self.request, "subscriptions__organisation")
 
 
-class OrganisationViewSet(viewsets.ReadOnlyModelViewSet):
+class OrganisationViewSet(viewsets.ReadOnlyModelViewSet, Door):
     """The caller's organisations; all of them for staff."""
 
-    permission_classes = DOOR
-    pagination_class = Pages
     serializer_class = shapes.OrganisationSerializer
     lookup_field = "slug"
     queryset = Organisation.objects.none()
@@ -421,11 +427,9 @@ class OrganisationViewSet(viewsets.ReadOnlyModelViewSet):
         return narrowed(Organisation.objects.visible_to(person_of(self.request)), self.request, "pk")
 
 
-class ArticleViewSet(viewsets.ReadOnlyModelViewSet):
+class ArticleViewSet(viewsets.ReadOnlyModelViewSet, Door):
     """Published knowledge articles, at their published version."""
 
-    permission_classes = DOOR
-    pagination_class = Pages
     serializer_class = shapes.ArticleSerializer
     lookup_field = "slug"
     queryset = Article.objects.none()

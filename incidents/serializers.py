@@ -21,9 +21,11 @@ from incidents.models import (
     StatusUpdate,
 )
 from incidents.models.timeline import IncidentEvent
-from portal.api import KeyField, PersonField
+from portal.api import DayField, KeyField, MomentField, PersonField, Words
 from portal.models import Organisation, Service, User
 from portal.models.service_impact import Impact
+
+MOST_STEPS = 100
 
 
 class ReceiptSerializer(serializers.Serializer):
@@ -56,6 +58,7 @@ class IncidentSerializer(serializers.ModelSerializer):
     organisation = KeyField(read_only=True)
     services = KeyField(many=True, read_only=True)
     reporter = serializers.EmailField(source="reporter.email", read_only=True)
+    validated_level = serializers.SerializerMethodField()
     assignee = serializers.CharField(source="assignee.name", read_only=True, default=None, allow_null=True)
     clocks = serializers.SerializerMethodField()
 
@@ -95,10 +98,9 @@ class IncidentSerializer(serializers.ModelSerializer):
         now = self.context.get("now") or timezone.now()
         return list(ClockSerializer(present.clocks_json(incident, now), many=True).data)
 
-    def to_representation(self, instance: Incident) -> dict[str, Any]:
-        data = super().to_representation(instance)
-        data["validated_level"] = data["validated_level"] or None
-        return data
+    @extend_schema_field(serializers.ChoiceField(Level.choices, allow_null=True))
+    def get_validated_level(self, incident: Incident) -> str | None:
+        return incident.validated_level or None
 
 
 class IncidentRowSerializer(IncidentSerializer):
@@ -112,8 +114,8 @@ class IncidentRowSerializer(IncidentSerializer):
 
 
 class OpenSerializer(serializers.Serializer):
-    title = serializers.CharField(max_length=200)
-    description = serializers.CharField(max_length=50_000, required=False, default="", allow_blank=True)
+    title = Words(max_length=200)
+    description = Words(max_length=50_000, required=False, default="", allow_blank=True)
     claimed_level = serializers.ChoiceField(Level.choices)
     impact = serializers.ChoiceField(Impact.choices, default=Impact.DEGRADED)
     services = KeyField(many=True, queryset=Service.objects.none(), required=False)
@@ -131,15 +133,15 @@ class OpenSerializer(serializers.Serializer):
 
 
 class TextSerializer(serializers.Serializer):
-    text = serializers.CharField(max_length=50_000)
+    text = Words(max_length=50_000)
 
 
 class OptionalTextSerializer(serializers.Serializer):
-    text = serializers.CharField(max_length=50_000, required=False, default="", allow_blank=True)
+    text = Words(max_length=50_000, required=False, default="", allow_blank=True)
 
 
 class ReasonSerializer(serializers.Serializer):
-    reason = serializers.CharField(max_length=10_000)
+    reason = Words(max_length=10_000)
 
 
 class LevelValidationSerializer(ReasonSerializer):
@@ -167,13 +169,19 @@ class InterventionSerializer(serializers.Serializer):
 
 
 class StepSerializer(serializers.ModelSerializer):
+    text = Words(max_length=500)
+    owner = Words(max_length=150)
+    due_on = DayField()
+
     class Meta:
         model = ActionPlanStep
         fields = ["text", "owner", "due_on"]
 
 
 class ActionPlanSerializer(serializers.ModelSerializer):
-    steps = StepSerializer(many=True)
+    summary = Words(max_length=10_000, required=False, default="", allow_blank=True)
+    steps = StepSerializer(many=True, max_length=MOST_STEPS)  # type: ignore[call-arg]  # of the list
+    next_review_at = MomentField()
 
     class Meta:
         model = ActionPlan
@@ -187,11 +195,11 @@ class StatusUpdateInSerializer(serializers.Serializer):
     state = serializers.ChoiceField(
         StatusUpdate.Condition.choices, default=StatusUpdate.Condition.IN_PROGRESS
     )
-    summary = serializers.CharField(max_length=10_000)
-    impact = serializers.CharField(max_length=10_000, required=False, default="", allow_blank=True)
-    next_steps = serializers.CharField(max_length=10_000, required=False, default="", allow_blank=True)
-    next_update_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
-    publish_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    summary = Words(max_length=10_000)
+    impact = Words(max_length=10_000, required=False, default="", allow_blank=True)
+    next_steps = Words(max_length=10_000, required=False, default="", allow_blank=True)
+    next_update_at = MomentField(required=False, allow_null=True, default=None)
+    publish_at = MomentField(required=False, allow_null=True, default=None)
 
 
 class StatusUpdateSerializer(serializers.ModelSerializer):
@@ -216,16 +224,16 @@ class StatusUpdateSerializer(serializers.ModelSerializer):
 
 
 class ReleaseInSerializer(serializers.Serializer):
-    version = serializers.CharField(max_length=60)
-    planned_on = serializers.DateField()
+    version = Words(max_length=60)
+    planned_on = DayField()
 
 
 class ReleaseChangeSerializer(serializers.Serializer):
     """Give `planned_on` to move it, or `is_shipped` true when it is out."""
 
-    planned_on = serializers.DateField(required=False)
+    planned_on = DayField(required=False)
     is_shipped = serializers.BooleanField(required=False, default=False)
-    text = serializers.CharField(required=False, default="", allow_blank=True, max_length=10_000)
+    text = Words(required=False, default="", allow_blank=True, max_length=10_000)
 
 
 class ReleaseSerializer(serializers.ModelSerializer):
@@ -239,12 +247,12 @@ class DocumentedSolutionSerializer(TextSerializer):
 
 
 class ResolutionSerializer(serializers.Serializer):
-    cause = serializers.CharField(max_length=20_000)
-    remedy = serializers.CharField(max_length=20_000)
+    cause = Words(max_length=20_000)
+    remedy = Words(max_length=20_000)
 
 
 class DuplicateSerializer(ReasonSerializer):
-    original = serializers.CharField(max_length=30, help_text="Reference, such as INC-1042.")
+    original = Words(max_length=30, help_text="Reference, such as INC-1042.")
 
 
 class MessageSerializer(serializers.ModelSerializer):
