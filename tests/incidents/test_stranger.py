@@ -534,7 +534,7 @@ def test_the_api_lists_and_counts_my_own_only(api, a1, theirs):
     }
     assert counts == {"services": 2, "organisations": 1, "articles": 0}
     for extra in ("ordering=-organisation__name", "organisation__name=x", "reporter__password__startswith=m"):
-        assert api.get(f"/api/v1/incidents/?{extra}").data["count"] == 1
+        assert api.get(f"/api/v1/incidents/?{extra}").status_code == 400
 
 
 def test_a_token_of_one_organisation_sees_no_other(a1, theirs, names):
