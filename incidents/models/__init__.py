@@ -4,14 +4,20 @@ from incidents.models.agreement import (
     CannedText,
     ClockKind,
     CommunicationPlan,
+    CommunicationRule,
+    EscalationStep,
+    Involved,
     Level,
     SLAPolicy,
     SLAPolicyVersion,
     SLATarget,
     SupportPlan,
+    Topic,
 )
 from incidents.models.clock import Clock
+from incidents.models.escalation import Escalation
 from incidents.models.incident import Channel, ClosedAs, Incident, Status
+from incidents.models.intake import Alarm, AlarmSource, InboundMessage
 from incidents.models.knowledge import Article, ArticleVersion, DocumentedSolution, Release
 from incidents.models.message import (
     ActionPlan,
@@ -23,11 +29,14 @@ from incidents.models.message import (
     ReplyAddress,
     StatusUpdate,
 )
+from incidents.models.oncall import Shift
 from incidents.models.timeline import IncidentEvent
 
 __all__ = [
     "ActionPlan",
     "ActionPlanStep",
+    "Alarm",
+    "AlarmSource",
     "Article",
     "ArticleVersion",
     "Attachment",
@@ -37,10 +46,15 @@ __all__ = [
     "ClockKind",
     "ClosedAs",
     "CommunicationPlan",
+    "CommunicationRule",
     "Contest",
     "DocumentedSolution",
+    "Escalation",
+    "EscalationStep",
+    "InboundMessage",
     "Incident",
     "IncidentEvent",
+    "Involved",
     "Level",
     "LevelValidation",
     "Message",
@@ -49,7 +63,9 @@ __all__ = [
     "SLAPolicy",
     "SLAPolicyVersion",
     "SLATarget",
+    "Shift",
     "Status",
     "StatusUpdate",
     "SupportPlan",
+    "Topic",
 ]

@@ -162,6 +162,146 @@ class CommunicationPlan(models.Model):
         return self.name
 
 
+class Topic(models.TextChoices):
+    """What a message is about, in the words of the communication plan."""
+
+    RECEIPT = "receipt", _("It is reported, or reported again")
+    LEVEL = "level", _("A verdict on the level")
+    ANSWER = "answer", _("Answers and questions of an engineer")
+    STATUS_UPDATE = "status_update", _("Status updates")
+    PROGRESS = "progress", _("Intervention, action plan, release")
+    SOLUTION = "solution", _("Restored, resolved, closed")
+    LATENESS = "lateness", _("Something promised is late")
+    CUSTOMER_WROTE = "customer_wrote", _("The customer wrote, confirmed or withdrew")
+    ALARM = "alarm", _("An alarm joined, resolved or flapped")
+
+
+class Involved(models.TextChoices):
+    """Who is involved on both sides. `CUSTOMER_ROLES` are the customer's."""
+
+    REPORTER = "reporter", _("The reporter")
+    PARTICIPANTS = "participants", _("Whoever wrote in it")
+    P1_CONTACTS = "p1_contacts", _("P1 contacts")
+    SUBSCRIBERS = "subscribers", _("Colleagues who want to hear of everything")
+    ESCALATION_CONTACTS = "escalation_contacts", _("Escalation contacts")
+    ROOM = "room", _("The organisation's own room")
+    OWNER = "owner", _("The owner, or whoever is on call while there is none")
+    ON_CALL = "on_call", _("On call")
+    BACKUP = "backup", _("The backup of whoever is on call")
+    DUTY_MANAGER = "duty_manager", _("Duty manager")
+    HEAD_OF_SUPPORT = "head_of_support", _("Head of support")
+    TEAM = "team", _("The whole team")
+
+
+CUSTOMER_ROLES = (
+    Involved.REPORTER,
+    Involved.PARTICIPANTS,
+    Involved.P1_CONTACTS,
+    Involved.SUBSCRIBERS,
+    Involved.ESCALATION_CONTACTS,
+    Involved.ROOM,
+)
+CHANNELS = ("email", "webhook")
+
+
+def validate_channels(value: object) -> None:
+    """Raise ValidationError unless `value` names one or two different channels."""
+    if (
+        not isinstance(value, list)
+        or not value
+        or len(set(map(str, value))) < len(value)
+        or any(name not in CHANNELS for name in value)
+    ):
+        raise ValidationError(_("Name the channels in order, such as [“email”, “webhook”]."))
+
+
+def email_only() -> list[str]:
+    return ["email"]
+
+
+class Hearing(models.Model):
+    """A role that hears, and by which channels: all of them, or the next one when the one before fails."""
+
+    level = models.CharField(_("level"), max_length=2, choices=Level.choices)
+    role = models.CharField(_("who"), max_length=20, choices=Involved.choices)
+    channels = models.JSONField(_("channels, in order"), default=email_only, validators=[validate_channels])
+    is_every_channel = models.BooleanField(
+        _("by all of them at once"),
+        default=False,
+        help_text=_("Otherwise by the first; by the next one as soon as it fails."),
+    )
+
+    class Meta(TypedModelMeta):
+        abstract = True
+
+
+class CommunicationRule(Hearing):
+    """Who of either side hears about a topic at a level, and how."""
+
+    plan = models.ForeignKey(
+        CommunicationPlan, models.CASCADE, related_name="rules", verbose_name=_("communication plan")
+    )
+    topic = models.CharField(_("about"), max_length=20, choices=Topic.choices)
+
+    history = HistoricalRecords()
+
+    class Meta(TypedModelMeta):
+        ordering = ["level", "topic", "pk"]
+        verbose_name = _("communication rule")
+        verbose_name_plural = _("communication rules")
+        constraints = [
+            models.UniqueConstraint(fields=["plan", "level", "topic", "role"], name="one_rule_each")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.level} {self.get_topic_display()}: {self.get_role_display()}"
+
+
+class EscalationStep(Hearing):
+    """One link of an escalation chain: at a share of a clock's budget, or so long after its breach."""
+
+    class Stop(models.TextChoices):
+        ACKNOWLEDGED = "acknowledged", _("Somebody acknowledges or answers it")
+        DELIVERED = "delivered", _("What was promised is delivered")
+
+    plan = models.ForeignKey(
+        CommunicationPlan, models.CASCADE, related_name="steps", verbose_name=_("communication plan")
+    )
+    kind = models.CharField(_("clock"), max_length=20, choices=ClockKind.choices)
+    percent = models.PositiveSmallIntegerField(
+        _("at percent of the budget"), null=True, blank=True, help_text=_("Empty: at the breach.")
+    )
+    after_minutes = models.PositiveSmallIntegerField(_("minutes after the breach"), default=0)
+    repeat_minutes = models.PositiveSmallIntegerField(
+        _("repeated every so many minutes"), null=True, blank=True, help_text=_("Empty: not repeated.")
+    )
+    max_pages = models.PositiveSmallIntegerField(_("pages at most"), default=1)
+    stop = models.CharField(_("until"), max_length=12, choices=Stop.choices, default=Stop.ACKNOWLEDGED)
+    makes_major = models.BooleanField(
+        _("makes it a major incident"), default=False, help_text=_("Then an RCA is owed.")
+    )
+
+    history = HistoricalRecords()
+
+    class Meta(TypedModelMeta):
+        ordering = ["level", "kind", "pk"]
+        verbose_name = _("escalation step")
+        verbose_name_plural = _("escalation steps")
+
+    def __str__(self) -> str:
+        return f"{self.level} {self.get_kind_display()}: {self.get_role_display()}"
+
+    def clean(self) -> None:
+        if self.percent is not None and not 0 < self.percent < 100:
+            raise ValidationError({"percent": _("Use a whole percent from 1 to 99, or leave it empty.")})
+        if self.percent is not None and self.after_minutes:
+            raise ValidationError(
+                {"after_minutes": _("Minutes count after the breach: leave percent empty.")}
+            )
+        if (self.max_pages > 1) != bool(self.repeat_minutes):
+            raise ValidationError({"max_pages": _("A repeated page needs its minutes, and its cap.")})
+
+
 class SupportPlan(models.Model):
     """What one organisation has: a policy version, a calendar, a communication plan, maybe a bridge."""
 

@@ -83,8 +83,11 @@ class Incident(models.Model):
     reporter = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.PROTECT,
+        null=True,
+        blank=True,
         related_name="reported_incidents",
         verbose_name=_("reporter"),
+        help_text=_("Empty where an alarm reported it."),
     )
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -134,6 +137,16 @@ class Incident(models.Model):
         related_name="duplicates",
         verbose_name=_("duplicate of"),
     )
+    parent = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="children",
+        verbose_name=_("parent incident"),
+        help_text=_("The vendor's own incident, where one outage concerns several organisations."),
+    )
+    major_at = models.DateTimeField(_("major incident since"), null=True, blank=True)
     next_due_at = models.DateTimeField(_("next due at"), null=True, blank=True)
     next_update_at = models.DateTimeField(_("next update at"), null=True, blank=True)
     is_update_breached = models.BooleanField(default=False, editable=False)
@@ -183,6 +196,11 @@ class Incident(models.Model):
     @property
     def is_validated(self) -> bool:
         return bool(self.validated_level)
+
+    @property
+    def is_major(self) -> bool:
+        """Whether a promise was broken so badly that an RCA is owed whatever the level says."""
+        return self.major_at is not None
 
     @property
     def is_closed(self) -> bool:

@@ -41,6 +41,14 @@ class Message(models.Model):
     is_from_staff = models.BooleanField(_("from staff"), default=False)
     channel = models.CharField(_("channel"), max_length=20, choices=Channel.choices)
     received_at = models.DateTimeField(_("received at"))
+    inbound = models.ForeignKey(
+        "incidents.InboundMessage",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="messages",
+        verbose_name=_("the mail it came by"),
+    )
 
     objects = MessageQuerySet.as_manager()
 

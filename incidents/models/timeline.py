@@ -48,6 +48,8 @@ class Opened(StatusChange):
     policy_version: int
     calendar_version: int
     on_behalf: bool = False
+    alarm: int | None = None
+    inbound: int | None = None
 
 
 @payload
@@ -304,6 +306,92 @@ class ClockBreached(Payload):
     is_public = False
     clock: str
     due_at: str
+
+
+@payload
+@dataclass(frozen=True, kw_only=True)
+class Escalated(Payload):
+    """Staff (and a broken promise's contacts) were paged by one step of a chain, for one clock."""
+
+    kind = "escalated"
+    is_public = False
+    clock: str
+    step: str
+    role: str
+    number: int
+    due_at: str
+    people: list[int]
+
+
+@payload
+@dataclass(frozen=True, kw_only=True)
+class LatenessTold(Payload):
+    """The customer was told, once, that something promised is late, to whom it went, and the next word."""
+
+    kind = "lateness_told"
+    clock: str
+    due_at: str
+    escalated_to: list[int]
+    next_word_at: str | None
+
+
+@payload
+@dataclass(frozen=True, kw_only=True)
+class DeclaredMajor(Payload):
+    """From now on an RCA is owed, whatever the level."""
+
+    kind = "declared_major"
+    reason: str
+
+
+@payload
+@dataclass(frozen=True, kw_only=True)
+class NotReached(Payload):
+    """A message did not arrive: `outbox` bounced or was refused; `people` were paged instead."""
+
+    kind = "not_reached"
+    is_public = False
+    outbox: int
+    person: int | None
+    people: list[int]
+
+
+@payload
+@dataclass(frozen=True, kw_only=True)
+class MailHeld(Payload):
+    """A mail that belongs here is held for staff, who decide."""
+
+    kind = "mail_held"
+    is_public = False
+    inbound: int
+
+
+@payload
+@dataclass(frozen=True, kw_only=True)
+class AlarmJoined(Payload):
+    """Another alarm is part of this incident."""
+
+    kind = "alarm_joined"
+    alarm: int
+
+
+@payload
+@dataclass(frozen=True, kw_only=True)
+class AlarmResolved(Payload):
+    """The source says that it is over; the incident stays until a person resolves it."""
+
+    kind = "alarm_resolved"
+    alarm: int
+
+
+@payload
+@dataclass(frozen=True, kw_only=True)
+class AlarmFiredAgain(Payload):
+    """It fired again after its source had called it resolved."""
+
+    kind = "alarm_fired_again"
+    alarm: int
+    flap_count: int
 
 
 @payload

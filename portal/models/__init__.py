@@ -3,6 +3,7 @@
 from portal.models.accounts import ApiToken, Membership, Organisation, StaffRole, User
 from portal.models.calendars import BusinessCalendar, CalendarVersion, OwnDay, SpecialDate
 from portal.models.catalog import Service, ServiceSubscription
+from portal.models.endpoints import Endpoint
 from portal.models.heartbeat import Heartbeat
 from portal.models.outbox import OutboxMessage
 from portal.models.purge import Purge
@@ -12,6 +13,7 @@ __all__ = [
     "ApiToken",
     "BusinessCalendar",
     "CalendarVersion",
+    "Endpoint",
     "Heartbeat",
     "Membership",
     "Organisation",

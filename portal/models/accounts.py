@@ -66,6 +66,12 @@ class Organisation(models.Model):
         _("time zone"), max_length=64, default=default_time_zone, validators=[validate_time_zone]
     )
     is_active = models.BooleanField(_("active"), default=True)
+    is_vendor = models.BooleanField(
+        _("the vendor itself"),
+        default=False,
+        editable=False,
+        help_text=_("Holds what concerns many customers at once; nobody of a customer sees it."),
+    )
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
 
     objects = OrganisationQuerySet.as_manager()
@@ -76,6 +82,11 @@ class Organisation(models.Model):
         ordering = ["name"]
         verbose_name = _("organisation")
         verbose_name_plural = _("organisations")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_vendor"], name="one_vendor", condition=models.Q(is_vendor=True)
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -191,6 +202,11 @@ class Membership(models.Model):
     )
     role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.MEMBER)
     is_p1_contact = models.BooleanField(_("P1 contact"), default=False)
+    is_escalation_contact = models.BooleanField(
+        _("escalation contact"),
+        default=False,
+        help_text=_("Hears when a promise to the organisation is broken."),
+    )
 
     history = HistoricalRecords()
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portal.models.accounts import TypedModelMeta
+from portal.models.endpoints import Endpoint
 
 
 def new_message_id() -> str:
@@ -34,7 +35,27 @@ class OutboxMessage(models.Model):
     kind = models.CharField(_("kind"), max_length=60)
     channel = models.CharField(_("channel"), max_length=20, default="email")
     recipient = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, related_name="messages", verbose_name=_("recipient")
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="messages",
+        verbose_name=_("recipient"),
+    )
+    endpoint = models.ForeignKey(
+        Endpoint,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="messages",
+        verbose_name=_("endpoint"),
+        help_text=_("Where a webhook goes; empty for e-mail."),
+    )
+    next_channels = models.JSONField(
+        _("next channels"),
+        default=list,
+        blank=True,
+        help_text=_("What is tried as well once this channel fails, in order."),
     )
     subject_key = models.CharField(
         _("about"), max_length=60, blank=True, help_text=_("What the message is about, such as INC-1042.")
@@ -61,6 +82,13 @@ class OutboxMessage(models.Model):
     headers = models.JSONField(_("headers"), default=dict, blank=True)
     answer = models.TextField(_("server's answer"), blank=True)
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
+    unreached_at = models.DateTimeField(
+        _("did not arrive"),
+        null=True,
+        blank=True,
+        help_text=_("When it was set aside, or bounced after it was sent."),
+    )
+    is_unreached_handled = models.BooleanField(default=False, editable=False)
 
     class Meta(TypedModelMeta):
         ordering = ["-created_at", "-pk"]
@@ -79,7 +107,19 @@ class OutboxMessage(models.Model):
             ),
             models.Index(fields=["subject_key", "recipient"], name="outbox_thread"),
             models.Index(fields=["state", "-created_at"], name="outbox_state"),
+            models.Index(fields=["message_id"], name="outbox_message_id"),
+            models.Index(
+                fields=["unreached_at"],
+                name="outbox_unreached",
+                condition=models.Q(unreached_at__isnull=False, is_unreached_handled=False),
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(recipient__isnull=False) | models.Q(endpoint__isnull=False),
+                name="outbox_goes_somewhere",
+            )
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} → {self.recipient}"
+        return f"{self.kind} → {self.recipient or self.endpoint}"

@@ -1,0 +1,190 @@
+"""The inbox: what comes in is a row first, and read second. The outbox's twin.
+
+`store` writes the row as it came, in a transaction of its own, so that a sender is told "taken" only of
+what is safe. `sweep` claims due rows by a conditional update with a lease and hands each to its kind's
+handler; the handler's verbs and the row's outcome are one transaction, so a worker that dies in the
+middle has done nothing, and the next one does it once. A row that cannot be read is set aside with its
+reason, shown to staff, and never blocks another.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from incidents.models import AlarmSource, InboundMessage, Incident
+from portal.heartbeat import beat
+from portal.models import OutboxMessage
+
+logger = logging.getLogger(__name__)
+
+State = InboundMessage.State
+BATCH = 20
+TRIES = 4
+BACKOFF_SECONDS = (10, 60, 300)
+
+
+class Unacceptable(Exception):
+    """What came in is refused, for ever; the reason says what the sender can do instead."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of an inbound message."""
+
+    state: str = State.DONE
+    outcome: str = ""
+    reason: str = ""
+    incident: Incident | None = None
+    about: OutboxMessage | None = None
+
+
+Handler = Callable[[InboundMessage, datetime], Result]
+HANDLERS: dict[str, Handler] = {}
+
+
+def register(kind: str, handler: Handler) -> None:
+    """Say who reads a kind of inbound message. For the app's ready()."""
+    HANDLERS[kind] = handler
+
+
+def store(
+    kind: str,
+    *,
+    via: str,
+    received_at: datetime,
+    dedupe_key: str,
+    raw: bytes = b"",
+    payload: Any = None,
+    source: AlarmSource | None = None,
+    sender: str = "",
+    subject: str = "",
+) -> tuple[InboundMessage, bool]:
+    """Keep what came in; the row, and False if it was stored before. Raises when it could not be stored.
+
+    `received_at` is our own acceptance, in whole seconds. The caller answers its sender after this
+    returns, and never before.
+    """
+    known = InboundMessage.objects.filter(dedupe_key=dedupe_key).first()
+    if known is not None:
+        return known, False
+    message = InboundMessage(
+        kind=kind,
+        via=via,
+        source=source,
+        payload=payload,
+        size=len(raw),
+        dedupe_key=dedupe_key,
+        received_at=received_at.replace(microsecond=0),
+        next_attempt_at=received_at,
+        sender=sender[:320],
+        subject=subject[:300],
+    )
+    if raw:
+        message.raw.save("", ContentFile(raw), save=False)
+    with transaction.atomic():
+        InboundMessage.objects.bulk_create([message], ignore_conflicts=True)
+    stored = InboundMessage.objects.get(dedupe_key=dedupe_key)
+    is_new = stored.raw.name == message.raw.name if raw else stored.next_attempt_at == message.next_attempt_at
+    if raw and not is_new:
+        message.raw.delete(save=False)
+    return stored, is_new
+
+
+def due(now: datetime) -> Q:
+    """Rows whose time has come, and rows whose reader's lease has run out."""
+    waiting = Q(state=State.RECEIVED, next_attempt_at__lte=now)
+    return waiting | Q(state=State.CLAIMED, lease_until__lte=now)
+
+
+def sweep(now: datetime, *, budget: timedelta = timedelta(minutes=2)) -> dict[str, int]:
+    """Read everything that is due, oldest receipt first, for at most `budget` of real time."""
+    beat("inbox", now)
+    ends = timezone.now() + budget
+    done: dict[str, int] = {}
+    tried: set[int] = set()
+    while timezone.now() < ends:
+        rows = InboundMessage.objects.filter(due(now)).exclude(pk__in=tried).order_by("received_at", "pk")
+        ids = list(rows.values_list("pk", flat=True)[:BATCH])
+        if not ids:
+            break
+        for pk in ids:
+            tried.add(pk)
+            state = process(pk, now)
+            if state:
+                done[state] = done.get(state, 0) + 1
+    return done
+
+
+def process(pk: int, now: datetime) -> str:
+    """Read one stored message if nobody else does; the state it ended in, or "" when it was not ours."""
+    lease = uuid.uuid4()
+    until = now + timedelta(seconds=settings.OUTBOX_LEASE_SECONDS)
+    row = InboundMessage.objects.filter(due(now), pk=pk)
+    if not row.update(state=State.CLAIMED, lease=lease, lease_until=until, attempts=F("attempts") + 1):
+        return ""
+    message = InboundMessage.objects.select_related("source").get(pk=pk)
+    if message.lease != lease:
+        return ""
+    try:
+        with transaction.atomic():
+            result = HANDLERS[message.kind](message, now)
+            _finish(message, result)
+    except Unacceptable as refused:
+        result = Result(state=State.REFUSED, reason=str(refused))
+        _finish(message, result)
+    except Exception as error:
+        logger.exception("inbound message %s cannot be read", pk)
+        return _fail(message, f"{type(error).__name__}: {error}", now)
+    return result.state
+
+
+def _ours(message: InboundMessage) -> Any:
+    return InboundMessage.objects.filter(pk=message.pk, state=State.CLAIMED, lease=message.lease)
+
+
+class Overtaken(Exception):
+    """The lease ran out and somebody else has the row: what was done here is undone."""
+
+
+def _finish(message: InboundMessage, result: Result) -> None:
+    finished = _ours(message).update(
+        state=result.state,
+        outcome=result.outcome,
+        state_reason=result.reason,
+        incident=result.incident,
+        about=result.about,
+        lease=None,
+        lease_until=None,
+    )
+    if not finished:
+        raise Overtaken(f"inbound message {message.pk} was taken over")
+
+
+def _fail(message: InboundMessage, reason: str, now: datetime) -> str:
+    """Try again later; after some tries set aside, for staff to look at."""
+    if message.attempts >= TRIES:
+        state, later = State.SET_ASIDE, now
+    else:
+        later = now + timedelta(seconds=BACKOFF_SECONDS[min(message.attempts, len(BACKOFF_SECONDS)) - 1])
+        state = State.RECEIVED
+    _ours(message).update(
+        state=state, state_reason=reason[:2000], next_attempt_at=later, lease=None, lease_until=None
+    )
+    return state
+
+
+def requeue(message: InboundMessage, *, now: datetime) -> bool:
+    """Staff's second try for a message that was set aside; False if it was not."""
+    row = InboundMessage.objects.filter(pk=message.pk, state=State.SET_ASIDE)
+    return bool(row.update(state=State.RECEIVED, attempts=0, next_attempt_at=now, state_reason=""))
