@@ -29,6 +29,7 @@ from incidents.models import (
     Status,
     SupportPlan,
 )
+from incidents.models.plans import fill
 from portal.access import person_of
 from portal.admin_base import HEAD_WRITES, READ_ONLY, HistoryAdmin, RoleAdmin, RoleTabularInline, rights
 from portal.models import StaffRole
@@ -228,8 +229,13 @@ class SLAPolicyVersionAdmin(RoleAdmin):
 @admin.register(CommunicationPlan)
 class CommunicationPlanAdmin(HistoryAdmin):
     roles = HEAD_WRITES
-    list_display = ["name", "has_email", "reminder_days", "close_days"]
+    list_display = ["name", "reminder_days", "close_days"]
     search_fields = ["name"]
+
+    def save_model(self, request: HttpRequest, obj: CommunicationPlan, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if not change:
+            fill(obj)  # a new plan starts with the standard's rules and steps, to be edited
 
 
 @admin.register(SupportPlan)

@@ -1,48 +1,117 @@
-"""Who is involved on both sides of an incident: small questions that `notify` composes."""
+"""Who is involved on both sides of an incident: the roles of the communication plan, as people."""
 
 from __future__ import annotations
 
-from django.db.models import Q, QuerySet
+from collections.abc import Callable, Iterable
+from datetime import datetime
 
-from incidents.models import Incident
+from django.db.models import QuerySet
+
+from incidents import oncall
+from incidents.models import Incident, Involved
 from portal.models import StaffRole, User
 
+# --- the customer's side: only active people who are members at this moment ---
 
-def customers(incident: Incident) -> QuerySet[User]:
-    """The reporter, colleagues who wrote in it or asked to hear of all, and for a P1 its contacts.
 
-    Only active people who are members of the organisation at this moment.
-    """
-    involved = Q(pk=incident.reporter_id) | Q(pk__in=incident.messages.values("author"))
-    wanted = Q(hears_all_incidents=True)
-    if "P1" in (incident.level, incident.claimed_level):
-        wanted |= Q(memberships__is_p1_contact=True, memberships__organisation=incident.organisation_id)
-    return (
-        User.objects.filter(is_active=True, memberships__organisation=incident.organisation_id)
-        .filter(involved | wanted)
-        .distinct()
-        .order_by("pk")
+def members(incident: Incident) -> QuerySet[User]:
+    people = User.objects.filter(is_active=True, memberships__organisation=incident.organisation_id)
+    return people.distinct().order_by("pk")
+
+
+def _members_who(incident: Incident, **flag: bool) -> QuerySet[User]:
+    """Members by a flag of their membership in this organisation (not in another one)."""
+    people = User.objects.filter(
+        is_active=True,
+        memberships__organisation=incident.organisation_id,
+        **{f"memberships__{name}": value for name, value in flag.items()},
     )
+    return people.distinct().order_by("pk")
 
 
-def staff() -> QuerySet[User]:
-    """Everybody who works for the vendor."""
-    return User.objects.filter(is_active=True, is_staff=True).exclude(staff_role="").order_by("pk")
+def reporters(incident: Incident) -> QuerySet[User]:
+    """Who reported it; where nobody did (an alarm) the P1 contacts, or else the managers."""
+    if incident.reporter_id:
+        return members(incident).filter(pk=incident.reporter_id)
+    contacts = _members_who(incident, is_p1_contact=True)
+    return contacts if contacts.exists() else managers(incident)
 
 
-def owners(incident: Incident) -> QuerySet[User]:
-    """The assignee, or all agents while nobody has it."""
-    if incident.assignee and incident.assignee.is_active:
-        return User.objects.filter(pk=incident.assignee.pk)
-    return staff()
+def managers(incident: Incident) -> QuerySet[User]:
+    people = User.objects.filter(
+        is_active=True, memberships__organisation=incident.organisation_id, memberships__role="manager"
+    )
+    return people.distinct().order_by("pk")
+
+
+def participants(incident: Incident) -> QuerySet[User]:
+    return members(incident).filter(pk__in=incident.messages.filter(is_public=True).values("author"))
+
+
+def subscribers(incident: Incident) -> QuerySet[User]:
+    return members(incident).filter(hears_all_incidents=True)
+
+
+def p1_contacts(incident: Incident) -> QuerySet[User]:
+    return _members_who(incident, is_p1_contact=True)
+
+
+def escalation_contacts(incident: Incident) -> QuerySet[User]:
+    """Those named for it; where nobody is, the managers."""
+    named = _members_who(incident, is_escalation_contact=True)
+    return named if named.exists() else managers(incident)
+
+
+# --- the vendor's side ---
+
+
+def owners(incident: Incident, now: datetime) -> list[User]:
+    """The assignee, or whoever is on call while nobody has it."""
+    if incident.assignee and incident.assignee.is_agent:
+        return [incident.assignee]
+    return oncall.on_duty("on_call", now)
+
+
+def backups(incident: Incident, now: datetime) -> list[User]:
+    """The backup of whoever is on call; a duty manager where none is named."""
+    backup = oncall.backup_of("on_call", now)
+    return [backup] if backup else oncall.on_duty("duty_manager", now)
 
 
 def duty_managers() -> QuerySet[User]:
-    return staff().filter(staff_role=StaffRole.DUTY_MANAGER)
+    return oncall.staff().filter(staff_role=StaffRole.DUTY_MANAGER)
 
 
-def owners_and_duty_managers(incident: Incident) -> QuerySet[User]:
-    return (owners(incident) | duty_managers()).distinct()
+ROLES: dict[str, Callable[[Incident, datetime], Iterable[User]]] = {
+    Involved.REPORTER: lambda incident, now: reporters(incident),
+    Involved.PARTICIPANTS: lambda incident, now: participants(incident),
+    Involved.P1_CONTACTS: lambda incident, now: p1_contacts(incident),
+    Involved.SUBSCRIBERS: lambda incident, now: subscribers(incident),
+    Involved.ESCALATION_CONTACTS: lambda incident, now: escalation_contacts(incident),
+    Involved.ROOM: lambda incident, now: (),
+    Involved.OWNER: owners,
+    Involved.ON_CALL: lambda incident, now: oncall.on_duty("on_call", now),
+    Involved.BACKUP: backups,
+    Involved.DUTY_MANAGER: lambda incident, now: oncall.on_duty("duty_manager", now),
+    Involved.HEAD_OF_SUPPORT: lambda incident, now: oncall.on_duty("head_of_support", now),
+    Involved.TEAM: lambda incident, now: oncall.staff(),
+}
+
+
+def people(role: str, incident: Incident, now: datetime) -> list[User]:
+    """Who has a role of the plan in this incident at `now`."""
+    return list(ROLES[role](incident, now))
+
+
+def next_in_line(incident: Incident, now: datetime, missed: Iterable[User]) -> list[User]:
+    """Who must hear when those on `missed` cannot be reached: the first role with anybody else in it."""
+    gone = {person.pk for person in missed}
+    for role in (Involved.OWNER, Involved.ON_CALL, Involved.BACKUP, Involved.DUTY_MANAGER,
+                 Involved.HEAD_OF_SUPPORT, Involved.TEAM):  # fmt: skip
+        left = [person for person in people(role, incident, now) if person.pk not in gone]
+        if left:
+            return left
+    return []
 
 
 def is_still_involved(person: User, incident: Incident) -> bool:

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from incidents import escalation, sla
 from incidents import receipts as papers
-from incidents import sla
-from incidents.models import Clock, Incident
+from incidents.models import Clock, Escalation, Incident, Status
 from incidents.models.facts import replay
+from incidents.models.plans import plan_of, steps_of
 
 Key = tuple[str, int, str, int]
+STALE_PAGE = timedelta(days=1)
 
 
 def key_of(row: Clock) -> Key:
@@ -70,6 +73,57 @@ def summary(ledger: sla.Ledger) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Chain:
+    """The escalation chain of one incident, and how far each clock has gone along it."""
+
+    steps: list[escalation.Step]
+    paged: dict[int, set[tuple[str, int]]]  # by the clock's row
+    is_acted_on: bool
+
+    @classmethod
+    def of(cls, incident: Incident) -> Chain:
+        paged: dict[int, set[tuple[str, int]]] = {}
+        rows = Escalation.objects.filter(clock__incident=incident)
+        for clock, key, number in rows.values_list("clock_id", "step_key", "number"):
+            paged.setdefault(clock, set()).add((key, number))
+        steps = steps_of(plan_of(incident.organisation_id))
+        return cls(steps, paged, incident.status != Status.REPORTED)
+
+    def pages(self, row: Clock, clock: sla.Clock, ledger: sla.Ledger, now: datetime) -> list[escalation.Page]:
+        """The pages of the clock that are due at `now`."""
+        if not self._concerns(clock, ledger, now):
+            return []
+        return escalation.due_pages(clock, self.steps, ledger.pauses, **self._state(row, now))
+
+    def next_at(self, row: Clock, clock: sla.Clock, ledger: sla.Ledger, now: datetime) -> datetime | None:
+        """When the clock's next page is due."""
+        if not self._concerns(clock, ledger, now):
+            return None
+        return escalation.next_page_at(clock, self.steps, ledger.pauses, **self._state(row, now))
+
+    def _state(self, row: Clock, now: datetime) -> dict[str, Any]:
+        paged = self.paged.get(row.pk, set()) if row.pk else set()
+        return {"paged": paged, "is_acted_on": self.is_acted_on, "now": now}
+
+    def _concerns(self, clock: sla.Clock, ledger: sla.Ledger, now: datetime) -> bool:
+        """Nobody is paged for what is long over, nor for an interval that a later one has overtaken."""
+        if clock.ended_at is not None and clock.ended_at < now - STALE_PAGE:
+            return False
+        if clock.kind != sla.Kind.STATUS_UPDATE or clock.is_open:
+            return True
+        return clock is newest_breached_update(ledger)
+
+
+def newest_breached_update(ledger: sla.Ledger) -> sla.Clock | None:
+    breached = (
+        clock
+        for clock in reversed(ledger.clocks)
+        if clock.kind == sla.Kind.STATUS_UPDATE and clock.breached_at is not None
+    )
+    return next(breached, None)
+
+
 def _missed_last_update(ledger: sla.Ledger) -> bool:
     """Whether the latest finished update interval of a running series was missed."""
     if ledger.running_update is None:
@@ -84,6 +138,7 @@ def recompute(incident: Incident, now: datetime) -> sla.Ledger:
     The caller holds the incident's lock. Returns the ledger for whoever acts on it.
     """
     ledger = replay(incident, now)
+    chain = Chain.of(incident)
     rows = {key_of(row): row for row in Clock.objects.filter(incident=incident)}
     for clock in ledger.clocks:
         row = rows.get(clock.key)
@@ -96,11 +151,11 @@ def recompute(incident: Incident, now: datetime) -> sla.Ledger:
                 ordinal=clock.ordinal,
             )
         elif row.ended_at is not None:
-            _note_attention(row, clock, ledger)
+            _note_attention(row, attention(row, clock, ledger, chain, now))
             continue
         for name, value in derived(clock, ledger).items():
             setattr(row, name, value)
-        row.attention_at = attention(row, clock, ledger)
+        row.attention_at = attention(row, clock, ledger, chain, now)
         row.save()
     for name, value in summary(ledger).items():
         setattr(incident, name, value)
@@ -108,16 +163,22 @@ def recompute(incident: Incident, now: datetime) -> sla.Ledger:
     return ledger
 
 
-def _note_attention(row: Clock, clock: sla.Clock, ledger: sla.Ledger) -> None:
+def _note_attention(row: Clock, due: datetime | None) -> None:
     """A closed clock changes no more; only the sweep's own bookkeeping about it does."""
-    due = attention(row, clock, ledger)
     if row.attention_at != due:
         row.attention_at = due
         row.save(update_fields=["attention_at"])
 
 
-def attention(row: Clock, clock: sla.Clock, ledger: sla.Ledger) -> datetime | None:
-    """When a sweep must look at the clock next: a warning, its breach, or a breach not yet told."""
+def attention(
+    row: Clock, clock: sla.Clock, ledger: sla.Ledger, chain: Chain, now: datetime
+) -> datetime | None:
+    """When a sweep must look at the clock next: a warning, its breach, a breach not yet told, a page."""
+    moments = [_own_attention(row, clock, ledger), chain.next_at(row, clock, ledger, now)]
+    return min((moment for moment in moments if moment), default=None)
+
+
+def _own_attention(row: Clock, clock: sla.Clock, ledger: sla.Ledger) -> datetime | None:
     if clock.breached_at is not None:
         return None if row.is_breach_told else clock.breached_at
     if clock.state != sla.State.RUNNING or clock.due_at is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from incidents.models import CommunicationPlan, SLAPolicy, SLAPolicyVersion, SLATarget, SupportPlan
+from incidents.models.plans import fill
 from portal.calendars import ensure_default_calendar
 from portal.models import Organisation
 
@@ -46,7 +47,7 @@ def ensure_defaults(now: datetime) -> None:
     """Create the standard policy, communication plan and calendar where there is none at all."""
     ensure_default_calendar(now)
     if not CommunicationPlan.objects.exists():
-        CommunicationPlan.objects.create(name="Standard")
+        fill(CommunicationPlan.objects.create(name="Standard"))
     if not SLAPolicyVersion.objects.exists():
         policy, _ = SLAPolicy.objects.get_or_create(name="Standard")
         version = SLAPolicyVersion.objects.create(policy=policy, number=1, created_at=now)

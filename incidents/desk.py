@@ -129,9 +129,11 @@ def incident_page(request: HttpRequest, object_id: str) -> HttpResponse:
     return render(request, "admin/incidents/incident/desk.html", context | {"composer_forms": forms})
 
 
-def heard_by(verb: StaffVerb, incident: Incident, request: HttpRequest) -> list[User]:
-    """The customers who will be mailed; none for what stays internal."""
-    return notify.who_would_hear(verb.event, incident, person_of(request)) if verb.event else []
+def heard_by(verb: StaffVerb, incident: Incident, request: HttpRequest) -> list[notify.Heard]:
+    """The customer's people and rooms that will hear; none for what stays internal."""
+    if not verb.event:
+        return []
+    return notify.who_would_hear(verb.event, incident, timezone.now(), person_of(request))
 
 
 @require_safe

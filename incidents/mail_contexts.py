@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from django.conf import settings
@@ -11,8 +11,10 @@ from django.utils import timezone
 from incidents import present
 from incidents.models import (
     ActionPlan,
+    Alarm,
     ArticleVersion,
     Contest,
+    InboundMessage,
     Incident,
     IncidentEvent,
     LevelValidation,
@@ -20,17 +22,17 @@ from incidents.models import (
     Release,
     StatusUpdate,
 )
-from portal.models import User
+from portal.models import OutboxMessage, User
 
 
-def context_of(incident: Incident, event: IncidentEvent, recipient: User) -> dict[str, Any]:
+def context_of(incident: Incident, event: IncidentEvent, recipient: User | None) -> dict[str, Any]:
     """The context of every mail about an event; rows that the event names are looked up by id."""
     facts = event.payload
     now = timezone.now()
     views = present.clock_views(incident, now)
     path = (
         f"/admin/incidents/incident/{incident.pk}/change/"
-        if recipient.is_agent
+        if recipient and recipient.is_agent
         else incident.get_absolute_url()
     )
     return {
@@ -42,7 +44,7 @@ def context_of(incident: Incident, event: IncidentEvent, recipient: User) -> dic
         "clocks": [view for view in present.current_clocks(views) if view.kind != "rca"],
         "rca_clock": next((v for v in present.current_clocks(views) if v.kind == "rca"), None),
         "clock": _clock_named(facts.get("clock"), views),
-        "percent": facts.get("percent"),
+        "percent": facts.get("step", "").split("%")[0],
         "message": _one(Message, facts.get("message")),
         "update": _one(StatusUpdate, facts.get("status_update")),
         "plan": _one(ActionPlan, facts.get("action_plan")),
@@ -53,12 +55,27 @@ def context_of(incident: Incident, event: IncidentEvent, recipient: User) -> dic
         "release_on": _day(facts.get("release_on")),
         "article_version": _one(ArticleVersion, facts.get("article_version")),
         "engineer": _one(User, facts.get("engineer")),
+        "late_clocks": [view for name in facts.get("clocks", ()) if (view := _clock_named(name, views))],
+        "escalated_to": _people(facts.get("escalated_to")),
+        "next_word_at": _moment(facts.get("next_word_at")),
+        "number": facts.get("number"),
+        "unreached": _one(OutboxMessage, facts.get("outbox")),
+        "alarm": _one(Alarm, facts.get("alarm")),
+        "inbound": _one(InboundMessage, facts.get("inbound")),
         "original": _one(Incident, facts.get("duplicate_of")),
     }
 
 
 def _one(model: type, pk: int | None) -> Any:
     return model._default_manager.filter(pk=pk).first() if pk else None  # type: ignore[attr-defined]
+
+
+def _people(pks: list[int] | None) -> list[User]:
+    return list(User.objects.filter(pk__in=pks or ()).order_by("name"))
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _day(text: str | None) -> date | None:

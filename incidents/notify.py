@@ -1,22 +1,55 @@
-"""Event -> who hears, by which message. The only file of incidents that calls the outbox."""
+"""Event -> who hears, by which message and channels. The only file of incidents that calls the outbox.
+
+An event causes notices. Whom a notice reaches is data: the communication plan names roles of both sides by
+level and topic, and `audiences` says who has a role. Nobody stays unheard: an unknown channel or a missing
+endpoint falls back to e-mail.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy
 
 from incidents import audiences
 from incidents.mail_contexts import context_of, is_public_still
-from incidents.models import Clock, Incident, IncidentEvent, ReplyAddress
+from incidents.models import Clock, Incident, IncidentEvent, Involved, ReplyAddress, Topic
+from incidents.models.agreement import CUSTOMER_ROLES
+from incidents.models.plans import plan_of, rules_of, steps_of
 from portal import outbox
 from portal.channels.base import Rendered
+from portal.endpoints import endpoint_of, room_of
 from portal.mails import reading_as, render_mail
-from portal.models import OutboxMessage, User
+from portal.models import Endpoint, Organisation, OutboxMessage, User
 
-Audience = Callable[[Incident], Iterable[User]]
+CHANNEL_WORDS = {"email": gettext_lazy("e-mail"), "webhook": gettext_lazy("webhook")}
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Somebody who hears, and how: a person, or (without one) the organisation's room."""
+
+    person: User | None
+    channels: tuple[str, ...] = ("email",)
+    is_every_channel: bool = False
+    endpoint: Endpoint | None = None
+
+    def __str__(self) -> str:
+        name = str(self.person or self.endpoint)
+        words = [str(CHANNEL_WORDS[channel]) for channel in usable_channels(self)]
+        return f"{name} ({', '.join(words if self.is_every_channel else words[:1])})"
+
+    @property
+    def key(self) -> str:
+        """Whom a dedupe key names at its end."""
+        return str(self.person.pk) if self.person else f"endpoint-{self.endpoint.pk if self.endpoint else 0}"
+
+
+Audience = Callable[[Incident, IncidentEvent | None, datetime], Iterable[Heard]]
 
 
 @dataclass(frozen=True)
@@ -30,105 +63,199 @@ class Notice:
     skips_author: bool = True
 
 
-def by_person(mail: str) -> Notice:
-    """What a person wrote to the customer: from that person, always sent."""
-    return Notice(mail, audiences.customers, is_automatic=False)
+# --- who: by the plan, or by the event itself ---
 
 
-def to_customer(mail: str) -> Notice:
-    return Notice(mail, audiences.customers, skips_author=False)
+def by_plan(topic: str, *, is_for_staff: bool) -> Audience:
+    """Whom the plan names for a topic, on one side."""
+
+    def audience(incident: Incident, event: IncidentEvent | None, now: datetime) -> Iterator[Heard]:
+        if is_for_staff and topic == Topic.RECEIPT and incident.parent_id:
+            return  # one outage, many customers: the team is called once, by the parent
+        yield from _under_rules(incident, topic, now, is_for_staff=is_for_staff)
+
+    return audience
 
 
-def to_staff(mail: str, audience: Audience = audiences.owners) -> Notice:
-    return Notice(mail, audience, is_for_staff=True)
+def _under_rules(incident: Incident, topic: str, now: datetime, *, is_for_staff: bool) -> Iterator[Heard]:
+    # A customer who claimed a P1 hears as one of a P1, also of the verdict that lowers it.
+    level = incident.level if is_for_staff else min(incident.level, incident.claimed_level)
+    room = None if is_for_staff else room_of(incident.organisation)
+    for rule in rules_of(plan_of(incident.organisation_id)):
+        if (rule.level, rule.topic) != (level, topic) or (rule.role in CUSTOMER_ROLES) == is_for_staff:
+            continue
+        if rule.role == Involved.ROOM and room is not None:
+            yield Heard(None, ("webhook",), endpoint=room)
+        for person in audiences.people(rule.role, incident, now):
+            endpoint = endpoint_of(person) if is_for_staff else room
+            yield Heard(person, rule.channels, rule.is_every_channel, endpoint)
 
 
-def everybody_on_staff(incident: Incident) -> Iterable[User]:
-    return audiences.staff()
+def who_is_late_told(incident: Incident, event: IncidentEvent | None, now: datetime) -> Iterator[Heard]:
+    """The plan's people for lateness, and those whom a chain names for just these clocks."""
+    yield from _under_rules(incident, Topic.LATENESS, now, is_for_staff=False)
+    names = [name.split("/") for name in event.payload["clocks"]] if event else []
+    late = {(kind, level) for kind, _cycle, level, _ordinal in names}
+    for step in steps_of(plan_of(incident.organisation_id)):
+        if step.role in CUSTOMER_ROLES and step.percent is None and (step.kind, step.level) in late:
+            for person in audiences.people(step.role, incident, now):
+                yield Heard(person, step.channels, endpoint=room_of(incident.organisation))
 
 
-def duty_managers(incident: Incident) -> Iterable[User]:
-    return audiences.duty_managers()
+def paged(incident: Incident, event: IncidentEvent | None, now: datetime) -> Iterator[Heard]:
+    """Whom the event itself names, by the channels that it names."""
+    payload = event.payload if event else {}
+    channels = tuple(payload.get("channels", ("email", "webhook")))
+    for person in User.objects.filter(pk__in=payload.get("people", ()), is_active=True).order_by("pk"):
+        yield Heard(person, channels, payload.get("is_every_channel", True), endpoint_of(person))
 
 
-def update_author(incident: Incident) -> Iterable[User]:
+def duty_managers(incident: Incident, event: IncidentEvent | None, now: datetime) -> Iterator[Heard]:
+    return (Heard(person) for person in audiences.duty_managers())
+
+
+def update_author(incident: Incident, event: IncidentEvent | None, now: datetime) -> list[Heard]:
     pending = incident.status_updates.filter(state="held").select_related("author").first()
-    return [pending.author] if pending else []
+    return [Heard(pending.author)] if pending else []
+
+
+# --- what ---
+
+
+def by_person(mail: str, topic: str) -> Notice:
+    """What a person wrote to the customer: from that person, always sent."""
+    return Notice(mail, by_plan(topic, is_for_staff=False), is_automatic=False)
+
+
+def to_customer(mail: str, topic: str) -> Notice:
+    return Notice(mail, by_plan(topic, is_for_staff=False), skips_author=False)
+
+
+def to_staff(mail: str, topic: str = Topic.CUSTOMER_WROTE) -> Notice:
+    return Notice(mail, by_plan(topic, is_for_staff=True), is_for_staff=True)
+
+
+def page(mail: str) -> Notice:
+    return Notice(mail, paged, is_for_staff=True, skips_author=False)
 
 
 NOTICES: dict[str, list[Notice]] = {
-    "opened": [to_customer("incident_opened"), to_staff("staff_opened", everybody_on_staff)],
-    "level_validated": [by_person("level_validated")],
-    "lowering_contested": [to_staff("staff_contested", duty_managers)],
-    "contest_decided": [by_person("contest_decided")],
-    "staff_replied": [by_person("answered")],
+    "opened": [to_customer("incident_opened", Topic.RECEIPT), to_staff("staff_opened", Topic.RECEIPT)],
+    "level_validated": [by_person("level_validated", Topic.LEVEL)],
+    "lowering_contested": [Notice("staff_contested", duty_managers, is_for_staff=True)],
+    "contest_decided": [by_person("contest_decided", Topic.LEVEL)],
+    "staff_replied": [by_person("answered", Topic.ANSWER)],
     "customer_replied": [to_staff("staff_customer_replied")],
     "note_added": [],
     "files_attached": [],
     "acknowledged": [],
     "assigned": [],
-    "intervention_started": [to_customer("intervention_started")],
-    "action_plan_filed": [by_person("action_plan_filed")],
-    "question_asked": [by_person("question_asked")],
+    "intervention_started": [to_customer("intervention_started", Topic.PROGRESS)],
+    "action_plan_filed": [by_person("action_plan_filed", Topic.PROGRESS)],
+    "question_asked": [by_person("question_asked", Topic.ANSWER)],
     "status_update_scheduled": [],
     "status_update_held": [Notice("staff_update_held", update_author, is_for_staff=True, skips_author=False)],
     "status_update_discarded": [],
-    "status_update_published": [by_person("status_update")],
+    "status_update_published": [by_person("status_update", Topic.STATUS_UPDATE)],
     "status_update_accepted": [],
-    "release_planned": [to_customer("release_planned")],
-    "release_moved": [to_customer("release_moved")],
-    "release_shipped": [by_person("release_shipped")],
-    "release_withdrawn": [by_person("release_withdrawn")],
-    "solution_documented": [by_person("solution_documented")],
-    "restored": [to_customer("restored")],
-    "resolved": [by_person("resolved")],
+    "release_planned": [to_customer("release_planned", Topic.PROGRESS)],
+    "release_moved": [to_customer("release_moved", Topic.PROGRESS)],
+    "release_shipped": [by_person("release_shipped", Topic.SOLUTION)],
+    "release_withdrawn": [by_person("release_withdrawn", Topic.SOLUTION)],
+    "solution_documented": [by_person("solution_documented", Topic.SOLUTION)],
+    "restored": [to_customer("restored", Topic.SOLUTION)],
+    "resolved": [by_person("resolved", Topic.SOLUTION)],
     "confirmed": [to_staff("staff_confirmed")],
-    "closed": [to_customer("closed")],
-    "closing_reminded": [to_customer("closing_reminded")],
-    "reopened": [to_customer("reopened"), to_staff("staff_opened", everybody_on_staff)],
+    "closed": [to_customer("closed", Topic.SOLUTION)],
+    "closing_reminded": [to_customer("closing_reminded", Topic.SOLUTION)],
+    "reopened": [to_customer("reopened", Topic.RECEIPT), to_staff("staff_opened", Topic.RECEIPT)],
     "withdrawn": [to_staff("staff_withdrawn")],
-    "marked_duplicate": [by_person("marked_duplicate")],
+    "marked_duplicate": [by_person("marked_duplicate", Topic.SOLUTION)],
     "rca_requested": [to_staff("staff_rca_requested")],
-    "clock_warned": [to_staff("staff_clock_warned")],
-    "clock_breached": [to_staff("staff_clock_breached", audiences.owners_and_duty_managers)],
-    "promise_changed": [to_customer("promise_changed")],
+    "clock_warned": [],
+    "clock_breached": [],
+    "escalated": [page("staff_clock_warned"), page("staff_clock_breached")],
+    "lateness_told": [Notice("promise_late", who_is_late_told, skips_author=False)],
+    "declared_major": [to_customer("declared_major", Topic.PROGRESS)],
+    "not_reached": [page("staff_not_reached")],
+    "mail_held": [to_staff("staff_mail_held")],
+    "alarm_joined": [],
+    "alarm_resolved": [to_staff("staff_alarm_resolved", Topic.ALARM)],
+    "alarm_fired_again": [to_staff("staff_alarm_fired_again", Topic.ALARM)],
+    "promise_changed": [to_customer("promise_changed", Topic.PROGRESS)],
     "clock_corrected": [],
 }
 
 
+def notices_of(event: IncidentEvent, others: Sequence[IncidentEvent]) -> list[Notice]:
+    """What an event causes, given what else its act records: the same thing is told once."""
+    kinds = {other.kind for other in others}
+    if event.kind == "resolved" and kinds & {"solution_documented", "release_shipped"}:
+        return []
+    if event.kind == "declared_major" and "lateness_told" in kinds:
+        return []
+    if event.kind == "escalated":
+        is_warning = "%" in event.payload["step"]
+        return [notice for notice in NOTICES["escalated"] if notice.mail.endswith("warned") == is_warning]
+    return NOTICES[event.kind]
+
+
 def announce(incident: Incident, events: Sequence[IncidentEvent], now: datetime) -> None:
-    """Queue what the events cause, in the verb's transaction. A solution that resolved is told once."""
-    kinds = {event.kind for event in events}
+    """Queue what the events cause, in the verb's transaction."""
     for event in events:
-        if event.kind == "resolved" and kinds & {"solution_documented", "release_shipped"}:
-            continue
-        for notice in NOTICES[event.kind]:
-            _queue(incident, event, notice, now)
+        for notice in notices_of(event, events):
+            for heard in _once_each(notice.audience(incident, event, now)):
+                is_author = heard.person is not None and heard.person.pk == event.by_id
+                if not (notice.skips_author and is_author):
+                    _queue(incident, event, notice, heard, now)
 
 
-def _queue(incident: Incident, event: IncidentEvent, notice: Notice, now: datetime) -> None:
-    for person in notice.audience(incident):
-        if notice.skips_author and person.pk == event.by_id:
-            continue
+def _once_each(audience: Iterable[Heard]) -> list[Heard]:
+    """Each person and room once, by the most channels that any of their roles gives them."""
+    found: dict[str, Heard] = {}
+    for heard in audience:
+        before = found.get(heard.key)
+        weight = (heard.is_every_channel, len(heard.channels))
+        if before is None or weight > (before.is_every_channel, len(before.channels)):
+            found[heard.key] = heard
+    return list(found.values())
+
+
+def _queue(incident: Incident, event: IncidentEvent, notice: Notice, heard: Heard, now: datetime) -> None:
+    key = f"{event.pk}:{notice.mail}:{heard.key}"
+    first, *others = usable_channels(heard)
+    for channel in [first, *(others if heard.is_every_channel else [])]:
         outbox.enqueue(
             notice.mail,
-            person,
+            heard.person,
             now=now,
-            dedupe_key=f"{event.pk}:{notice.mail}:{person.pk}",
+            # The key that a fallback's twin would have: by both ways at once, or by one after the other.
+            dedupe_key=f"{key}:webhook" if channel == "webhook" and heard.person else key,
             facts={"incident": incident.pk, "event": event.pk, **event.payload},
             subject_key=incident.reference,
-            collapse_key=_collapse_key(incident, event, notice),
+            collapse_key=_collapse_key(incident, event, channel),
             is_automatic=notice.is_automatic,
             priority=_priority(incident),
+            channel=channel,
+            endpoint=heard.endpoint,
+            next_channels=() if heard.is_every_channel else others,
         )
 
 
-def _collapse_key(incident: Incident, event: IncidentEvent, notice: Notice) -> str:
-    """Late warnings and breaches of one clock say the same: the newest of them replaces the others."""
-    if event.kind not in ("clock_warned", "clock_breached"):
-        return ""
-    kind = event.payload["clock"].split("/")[0]
-    return f"{incident.pk}:clock:{kind}"
+def usable_channels(heard: Heard) -> list[str]:
+    """The channels that lead somewhere; e-mail where none of them does."""
+    usable = [name for name in heard.channels if (heard.person if name == "email" else heard.endpoint)]
+    return usable or (["email"] if heard.person else ["webhook"])
+
+
+def _collapse_key(incident: Incident, event: IncidentEvent, channel: str) -> str:
+    """After an outage many late words say the same: the newest of them replaces the others.
+
+    Staff hear once of each kind of clock, the customer once of where things stand.
+    """
+    if event.kind == "escalated":
+        return f"{incident.pk}:{channel}:clock:{event.payload['clock'].split('/')[0]}"
+    return f"{incident.pk}:{channel}:lateness" if event.kind == "lateness_told" else ""
 
 
 def _priority(incident: Incident) -> int:
@@ -149,22 +276,41 @@ def _incident_and_event(message: OutboxMessage) -> tuple[Incident, IncidentEvent
 def why_not(message: OutboxMessage) -> str:
     """Why a queued message may not be sent any more, or ""."""
     incident, event = _incident_and_event(message)
-    person = message.recipient
-    if not audiences.is_still_involved(person, incident):
+    person, is_for_staff = message.recipient, message.kind.startswith("staff_")
+    if person is None:
+        room = message.endpoint
+        if room is None or room.organisation_id != incident.organisation_id:
+            return "the room does not belong to the organisation any more"
+    elif not audiences.is_still_involved(person, incident):
         return "the recipient does not belong to the organisation any more"
-    if not message.kind.startswith("staff_") and not is_public_still(event):
+    if not is_for_staff and not is_public_still(event):
         return "its text has been made internal"
-    if message.kind.startswith("staff_") and not person.is_agent:
+    if is_for_staff and (person is None or not person.is_agent):
         return "the recipient is not staff any more"
     if message.kind == "staff_clock_warned" and not _is_running(incident, event):
         return "the clock does not run any more"
+    if message.kind == "promise_late" and not _is_late_still(incident, event):
+        return "what was late has been delivered meanwhile"
     return ""
 
 
+def _rows(incident: Incident, name: str) -> Any:
+    kind, cycle, level, ordinal = name.split("/")
+    return Clock.objects.filter(incident=incident, kind=kind, cycle=cycle, level=level, ordinal=ordinal)
+
+
 def _is_running(incident: Incident, event: IncidentEvent) -> bool:
-    kind, cycle, level, ordinal = event.payload["clock"].split("/")
-    rows = Clock.objects.filter(incident=incident, kind=kind, cycle=cycle, level=level, ordinal=ordinal)
-    return rows.filter(state="running").exists()
+    return _rows(incident, event.payload["clock"]).filter(state="running").exists()
+
+
+def _is_late_still(incident: Incident, event: IncidentEvent) -> bool:
+    """Whether one of the clocks is owed still; a missed update is, until the next one is published."""
+    names = event.payload["clocks"]
+    if any(_rows(incident, name).filter(ended_at=None).exists() for name in names):
+        return True
+    is_update = any(name.startswith("status_update/") for name in names)
+    has_word = incident.status_updates.filter(state="published", published_at__gte=event.at).exists()
+    return is_update and incident.is_unresolved and not has_word
 
 
 def render(message: OutboxMessage) -> Rendered:
@@ -173,11 +319,11 @@ def render(message: OutboxMessage) -> Rendered:
 
 
 def render_for(
-    mail: str, incident: Incident, event: IncidentEvent, recipient: User, is_automatic: bool
+    mail: str, incident: Incident, event: IncidentEvent, recipient: User | None, is_automatic: bool
 ) -> Rendered:
-    """The mail about an event as one person gets it."""
+    """The mail about an event as one person (or the organisation's room) gets it."""
     from_name = f"{event.by} ({settings.SUPPORT_BRAND})" if event.by_id and not is_automatic else ""
-    organisation = None if recipient.is_agent else incident.organisation
+    organisation = reads_as_one_of(incident, recipient)
     with reading_as(recipient, organisation):
         context = context_of(incident, event, recipient)
     return render_mail(
@@ -186,8 +332,12 @@ def render_for(
         recipient=recipient,
         organisation=organisation,
         from_name=from_name,
-        reply_to=reply_address(incident, recipient),
+        reply_to=reply_address(incident, recipient) if recipient else "",
     )
+
+
+def reads_as_one_of(incident: Incident, recipient: User | None) -> Organisation | None:
+    return None if recipient and recipient.is_agent else incident.organisation
 
 
 def reply_address(incident: Incident, recipient: User) -> str:
@@ -202,13 +352,15 @@ def register() -> None:
         outbox.register(outbox.MessageKind(name=name, render=render, why_not=why_not))
 
 
-def who_would_hear(kind: str, incident: Incident, by: User | None = None) -> list[User]:
-    """The customers who would be mailed if an event of this kind happened now."""
-    found = {
-        person.pk: person
+def who_would_hear(
+    kind: str, incident: Incident, now: datetime, by: User | None = None, *, is_for_staff: bool = False
+) -> list[Heard]:
+    """Whom of one side an event of this kind would reach if it happened now, and how."""
+    found = [
+        heard
         for notice in NOTICES[kind]
-        if not notice.is_for_staff
-        for person in notice.audience(incident)
-        if not (notice.skips_author and by and person.pk == by.pk)
-    }
-    return list(found.values())
+        if notice.is_for_staff == is_for_staff
+        for heard in notice.audience(incident, None, now)
+        if not (notice.skips_author and by and heard.person and heard.person.pk == by.pk)
+    ]
+    return _once_each(found)

@@ -36,5 +36,5 @@ def preview(
         to_customers = [m for m in queued.select_related("recipient") if not m.kind.startswith("staff_")]
         mail = notify.render(to_customers[0]) if to_customers else None
         transaction.set_rollback(True)
-    names = sorted({message.recipient.get_full_name() for message in to_customers})
+    names = sorted({str(message.recipient or message.endpoint) for message in to_customers})
     return Preview(names, mail)

@@ -98,19 +98,22 @@ def _budget_calendar(clock: Clock) -> tuple[Calendar, int]:
 
 def warnings(clock: Clock, pauses: Iterable[Pause]) -> list[tuple[int, datetime]]:
     """(percent, instant) of each warning that lies before the due time, in order."""
+    found = ((percent, instant_of(clock, pauses, percent)) for percent in clock.target.warn_percents)
+    return [(percent, instant) for percent, instant in found if instant is not None]
+
+
+def instant_of(clock: Clock, pauses: Iterable[Pause], percent: int) -> datetime | None:
+    """When `percent` of the budget is used: None while a pause holds it, without a budget, and for an
+    instant that lay behind when the due time was set."""
     if clock.base_due_at is None or clock.base_due_at <= clock.started_at:
-        return []
+        return None
     calendar, budget = _budget_calendar(clock)
-    result = []
-    for percent in clock.target.warn_percents:
-        instant = business_time.add(calendar, clock.started_at, budget * percent // 100)
-        if clock.is_pausable:
-            instant, is_held = shifted_by_pauses(clock, instant, pauses)
-            if is_held:
-                continue
-        if instant >= clock.due_set_at:
-            result.append((percent, instant))
-    return result
+    instant = business_time.add(calendar, clock.started_at, budget * percent // 100)
+    if clock.is_pausable:
+        instant, is_held = shifted_by_pauses(clock, instant, pauses)
+        if is_held:
+            return None
+    return instant if instant >= clock.due_set_at else None
 
 
 def percent_used(clock: Clock, pauses: Iterable[Pause], now: datetime) -> int:

@@ -93,6 +93,7 @@ RULES: dict[str, Rule] = {
     "mark_duplicate": Rule(UNRESOLVED, STAFF, IS_RESOLVED),
     "request_rca": Rule(ANY, EITHER),
     "add_attachment": Rule(ANY, EITHER),
+    "declare_major": Rule(ANY, ("is_duty_manager",)),
     "change_promise": Rule(UNRESOLVED, ("is_head_of_support",), IS_RESOLVED),
     "record_delivery": Rule(ANY, ("is_clockwork",)),
 }
@@ -105,7 +106,7 @@ NOT_YOURS = {
     EITHER: gettext_noop(
         "Viewers can read but not write. Ask a manager of your organisation for the member role."
     ),
-    ("is_duty_manager",): gettext_noop("Only a duty manager decides a contest. Ask the one on duty."),
+    ("is_duty_manager",): gettext_noop("Only a duty manager decides this. Ask the one on duty."),
     ("is_head_of_support",): gettext_noop("Only the head of support can change what was promised."),
     ("is_clockwork",): gettext_noop("This happens by itself."),
     ("is_agent", "is_clockwork"): gettext_noop("Confirm the solution instead: then the incident is closed."),

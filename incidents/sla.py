@@ -59,7 +59,7 @@ class Ledger(ClockBook):
         self.cycle_started_at: datetime | None = None
         self.delivered: dict[Deliverable, datetime] = {}
         self.is_first_response_given = False
-        self.is_rca_requested = False
+        self.is_rca_requested = self.is_major = False
         self.resolved_at: datetime | None = None
         self.lowering: tuple[int | None, Ledger] | None = None
         self.since_lowering: list[Fact] = []
@@ -261,7 +261,7 @@ class Ledger(ClockBook):
                 self._meet(clock, fact.at)
         self._cancel(fact.at, Kind.STATUS_UPDATE)
         target = self.promise.target(self.level, Kind.RCA)
-        if target and (self.is_rca_requested or not target.is_on_request):
+        if target and (self.is_rca_requested or self.is_major or not target.is_on_request):
             self._start(Kind.RCA, fact.at)
 
     def _on_withdrawn(self, fact: Fact) -> None:
@@ -278,6 +278,12 @@ class Ledger(ClockBook):
 
     def _on_rca_requested(self, fact: Fact) -> None:
         self.is_rca_requested = True
+        if self.resolved_at and not self.owed(Kind.RCA):
+            self._start(Kind.RCA, fact.at)
+
+    def _on_declared_major(self, fact: Fact) -> None:
+        """A major incident owes an RCA where the plan would give one only on request."""
+        self.is_major = True
         if self.resolved_at and not self.owed(Kind.RCA):
             self._start(Kind.RCA, fact.at)
 

@@ -61,7 +61,7 @@ def send_daily_summary(person: User, now: datetime) -> bool:
 
 def render(message: OutboxMessage) -> Rendered:
     """What is open when the mail goes out, not when it was queued."""
-    person = message.recipient
+    person = message.person
     incidents = list(open_incidents(person)[:LENGTH])
     context = {"incidents": incidents, "count": open_incidents(person).count()}
     return render_mail(MAIL, context, recipient=person, organisation=home_of(person))
@@ -69,9 +69,9 @@ def render(message: OutboxMessage) -> Rendered:
 
 def why_not(message: OutboxMessage) -> str:
     """Why the summary may not be sent any more, or ""."""
-    if not message.recipient.has_daily_summary:
+    if not message.person.has_daily_summary:
         return "the person does not want the summary any more"
-    return "" if open_incidents(message.recipient).exists() else "nothing is open any more"
+    return "" if open_incidents(message.person).exists() else "nothing is open any more"
 
 
 def register() -> None:

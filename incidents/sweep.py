@@ -12,12 +12,11 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
-from incidents import actions, sla
-from incidents import receipts as papers
+from incidents import actions
 from incidents.actions.base import Act, finish
-from incidents.clockwork import key_of, recompute
+from incidents.actions.escalating import watch
+from incidents.clockwork import recompute
 from incidents.models import Clock, Incident, Status, StatusUpdate
-from incidents.models.timeline import ClockBreached, ClockWarned
 from portal.heartbeat import beat
 from portal.models import OutboxMessage
 
@@ -31,6 +30,7 @@ def sweep(now: datetime) -> dict[str, int]:
     now = now.replace(microsecond=0)
     done = {
         "accepted": note_acceptances(now),
+        "unreached": pass_on_unreached(now),
         "published": publish_due_updates(now),
         "clocks": look_at_clocks(now),
         "reminded": remind_resolved(now),
@@ -84,25 +84,25 @@ def attend(incident_pk: int, now: datetime) -> bool:
         now = max(now, incident.computed_at)
         ledger = recompute(incident, now)
         act = Act(incident, None, now, "clockwork")
-        rows = {key_of(row): row for row in Clock.objects.filter(incident=incident)}
-        for clock in ledger.clocks:
-            _warn_or_breach(act, rows[clock.key], clock, ledger)
+        watch(act, ledger)
         finish(act)
     return bool(act.events)
 
 
-def _warn_or_breach(act: Act, row: Clock, clock: sla.Clock, ledger: sla.Ledger) -> None:
-    name = "/".join(map(str, clock.key))
-    if clock.breached_at is not None and not row.is_breach_told:
-        row.is_breach_told = True
-        row.save(update_fields=["is_breach_told"])
-        act.record(ClockBreached(clock=name, due_at=clock.breached_at.isoformat()))
-    elif clock.state == sla.State.RUNNING and clock.breached_at is None:
-        passed = [p for p, at in papers.warnings(clock, ledger.pauses) if at <= act.now]
-        if passed and passed[-1] > row.warned_percent:
-            row.warned_percent = passed[-1]
-            row.save(update_fields=["warned_percent"])
-            act.record(ClockWarned(clock=name, percent=passed[-1]))
+def pass_on_unreached(now: datetime) -> int:
+    """Whoever is next in line hears of messages that did not arrive: bounced, or set aside."""
+    rows = OutboxMessage.objects.filter(unreached_at__isnull=False, is_unreached_handled=False)
+    ids = list(rows.exclude(subject_key="").order_by("unreached_at").values_list("pk", flat=True)[:BATCH])
+    return _each(ids, lambda pk: pass_on(pk, now))
+
+
+def pass_on(message_pk: int, now: datetime) -> bool:
+    message = OutboxMessage.objects.select_related("recipient").get(pk=message_pk)
+    incident = Incident.objects.by_reference(message.subject_key).first()
+    if incident is None:
+        return bool(OutboxMessage.objects.filter(pk=message_pk).update(is_unreached_handled=True))
+    actions.note_unreached(message, incident, now=now)
+    return True
 
 
 def note_acceptances(now: datetime) -> int:

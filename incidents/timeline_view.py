@@ -12,11 +12,13 @@ from django.utils.translation import gettext as _
 from incidents import present
 from incidents.models import (
     ActionPlan,
+    Alarm,
     ArticleVersion,
     Attachment,
     Contest,
     Incident,
     IncidentEvent,
+    Involved,
     LevelValidation,
     Message,
     Release,
@@ -88,6 +90,10 @@ class _Found:
         self.incidents = rows(Incident.objects.visible_to(user), "duplicate_of")
         people = {event.payload.get("engineer") for event in events}
         people |= {event.payload.get("assignee_to") for event in events}
+        for event in events:
+            people |= {*event.payload.get("people", ()), *event.payload.get("escalated_to", ())}
+            people.add(event.payload.get("person"))
+        self.alarms = rows(Alarm.objects.all(), "alarm")
         self.people = User.objects.in_bulk(people - {None})
         self.attachments: dict[int | None, list[Attachment]] = {}
         for attachment in Attachment.objects.visible_to(user).filter(incident=incident):
@@ -167,12 +173,50 @@ def _assigned_sentence(facts: dict[str, Any], found: _Found) -> str:
 
 def _clock_sentence(facts: dict[str, Any], found: _Found) -> str:
     kind = present.KIND_LABELS[facts["clock"].split("/")[0]]
-    if "percent" in facts:
+    if facts.get("percent"):
         return _("%(percent)s %% of the time for %(clock)s used") % {
             "percent": facts["percent"],
             "clock": kind,
         }
     return _("%(clock)s breached") % {"clock": kind}
+
+
+def _names(pks: list[int], found: _Found) -> str:
+    return ", ".join(str(found.people[pk]) for pk in pks if pk in found.people) or _("nobody")
+
+
+def _escalated_sentence(facts: dict[str, Any], found: _Found) -> str:
+    kind = present.KIND_LABELS[facts["clock"].split("/")[0]]
+    return _("%(clock)s: paged %(names)s (%(role)s, page %(number)s)") % {
+        "clock": kind,
+        "names": _names(facts["people"], found),
+        "role": Involved(facts["role"]).label,
+        "number": facts["number"],
+    }
+
+
+def _lateness_sentence(facts: dict[str, Any], found: _Found) -> str:
+    kinds = dict.fromkeys(str(present.KIND_LABELS[name.split("/")[0]]) for name in facts["clocks"])
+    late = ", ".join(kinds)
+    if not facts["escalated_to"]:
+        return _("late: %(clocks)s") % {"clocks": late}
+    return _("late: %(clocks)s; escalated to %(names)s") % {
+        "clocks": late,
+        "names": _names(facts["escalated_to"], found),
+    }
+
+
+def _not_reached_sentence(facts: dict[str, Any], found: _Found) -> str:
+    missed = found.people.get(facts["person"]) or _("the room")
+    return _("a message to %(name)s did not arrive; %(next)s told instead") % {
+        "name": missed,
+        "next": _names(facts["people"], found),
+    }
+
+
+def _alarm_title(facts: dict[str, Any], found: _Found) -> str:
+    alarm = found.alarms.get(facts["alarm"])
+    return alarm.title if alarm else ""
 
 
 def _release_version(facts: dict[str, Any], found: _Found) -> str:
@@ -221,6 +265,16 @@ SENTENCES: dict[str, Callable[[dict[str, Any], _Found], str]] = {
         _("closed it as a duplicate of %(ref)s") % {"ref": r.incidents[f["duplicate_of"]].reference}
     ),
     "rca_requested": lambda f, r: _("asked for an RCA"),
+    "escalated": _escalated_sentence,
+    "lateness_told": _lateness_sentence,
+    "declared_major": lambda f, r: _("major incident: an RCA is owed"),
+    "not_reached": _not_reached_sentence,
+    "mail_held": lambda f, r: _("a mail is held for a decision of the staff"),
+    "alarm_joined": lambda f, r: _("another alarm: %(title)s") % {"title": _alarm_title(f, r)},
+    "alarm_resolved": lambda f, r: (
+        _("the alarm source says that it is over: %(title)s") % {"title": _alarm_title(f, r)}
+    ),
+    "alarm_fired_again": lambda f, r: _("the alarm fired again: %(title)s") % {"title": _alarm_title(f, r)},
     "clock_warned": _clock_sentence,
     "clock_breached": _clock_sentence,
     "promise_changed": lambda f, r: _("moved the open clocks under a new version of the agreement"),

@@ -117,7 +117,7 @@ def new(request: HttpRequest) -> HttpResponse:
     if incident is None:
         return render(request, "incidents/new.html", new_context(request, form), status=400)
     request.session[f"filed:{form.cleaned_data['token']}"] = incident.reference
-    told = len(notify.who_would_hear("opened", incident))
+    told = len(notify.who_would_hear("opened", incident, timezone.now()))
     messages.success(
         request,
         _("%(ref)s is filed. Support has been paged; a receipt is on its way to %(count)s people.")

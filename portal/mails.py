@@ -16,17 +16,19 @@ from portal.models import Organisation, OutboxMessage, User
 from portal.outbox import MessageKind
 
 
-def language_of(person: User, organisation: Organisation | None = None) -> str:
-    return person.language or (organisation.language if organisation else "") or settings.LANGUAGE_CODE
+def language_of(person: User | None, organisation: Organisation | None = None) -> str:
+    own = person.language if person else ""
+    return own or (organisation.language if organisation else "") or settings.LANGUAGE_CODE
 
 
-def zone_of(person: User, organisation: Organisation | None = None) -> zoneinfo.ZoneInfo:
-    name = person.time_zone or (organisation.time_zone if organisation else "") or settings.TIME_ZONE
+def zone_of(person: User | None, organisation: Organisation | None = None) -> zoneinfo.ZoneInfo:
+    own = person.time_zone if person else ""
+    name = own or (organisation.time_zone if organisation else "") or settings.TIME_ZONE
     return zoneinfo.ZoneInfo(name)
 
 
 @contextmanager
-def reading_as(person: User, organisation: Organisation | None = None) -> Iterator[None]:
+def reading_as(person: User | None, organisation: Organisation | None = None) -> Iterator[None]:
     """What is worded inside is worded in the person's language and zone, else the organisation's."""
     with (
         translation.override(language_of(person, organisation)),
@@ -39,7 +41,7 @@ def render_mail(
     kind: str,
     context: Mapping[str, Any],
     *,
-    recipient: User,
+    recipient: User | None,
     organisation: Organisation | None = None,
     from_name: str = "",
     reply_to: str = "",
@@ -64,11 +66,11 @@ def render_mail(
 
 def render_alarm(message: OutboxMessage) -> Rendered:
     stuck = OutboxMessage.objects.filter(pk=message.facts["message"]).first()
-    return render_mail("outbox_alarm", {"stuck": stuck}, recipient=message.recipient)
+    return render_mail("outbox_alarm", {"stuck": stuck}, recipient=message.person)
 
 
 OUTBOX_ALARM = MessageKind(
     name="outbox_alarm",
     render=render_alarm,
-    why_not=lambda message: "" if message.recipient.is_agent else "the recipient is not staff any more",
+    why_not=lambda message: "" if message.person.is_agent else "the recipient is not staff any more",
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from django.utils import timezone
 from portal.channels import email
 from portal.channels.base import Permanent, Rendered, Temporary
 from portal.heartbeat import beat
-from portal.models import OutboxMessage, StaffRole, User
+from portal.models import Endpoint, OutboxMessage, StaffRole, User
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class SweepReport:
 
 def enqueue(
     kind: str,
-    recipient: User,
+    recipient: User | None,
     *,
     now: datetime,
     dedupe_key: str,
@@ -80,6 +80,9 @@ def enqueue(
     collapse_key: str = "",
     is_automatic: bool = True,
     priority: int = OutboxMessage.Priority.NORMAL,
+    channel: str = "email",
+    endpoint: Endpoint | None = None,
+    next_channels: Sequence[str] = (),
 ) -> bool:
     """Queue one message in the caller's transaction; False if `dedupe_key` was queued before."""
     message = OutboxMessage(
@@ -91,6 +94,9 @@ def enqueue(
         collapse_key=collapse_key,
         is_automatic=is_automatic,
         priority=priority,
+        channel=channel,
+        endpoint=endpoint,
+        next_channels=list(next_channels),
         created_at=now,
         next_attempt_at=now,
     )

@@ -14,6 +14,7 @@ from incidents.actions.ending import (
     restore,
     withdraw,
 )
+from incidents.actions.escalating import declare_major, note_unreached
 from incidents.actions.levels import contest_lowering, decide_contest, open_lowering, validate_level
 from incidents.actions.opening import open_incident
 from incidents.actions.promise import change_promise, preview_promise
@@ -51,6 +52,7 @@ __all__ = [
     "confirm",
     "contest_lowering",
     "decide_contest",
+    "declare_major",
     "discard_status_update",
     "document_solution",
     "file_action_plan",
@@ -58,6 +60,7 @@ __all__ = [
     "mark_duplicate",
     "may",
     "move_release",
+    "note_unreached",
     "open_incident",
     "open_lowering",
     "pending_update",

@@ -146,8 +146,6 @@ class CommunicationPlan(models.Model):
     """How the customer is kept informed, and when a resolved incident closes by itself."""
 
     name = models.CharField(_("name"), max_length=120, unique=True)
-    has_email = models.BooleanField(_("e-mail"), default=True)
-    dedicated_channel = models.CharField(_("dedicated channel"), max_length=200, blank=True)
     reminder_days = models.PositiveSmallIntegerField(_("days from resolution to the reminder"), default=3)
     close_days = models.PositiveSmallIntegerField(_("days from resolution to closing"), default=5)
 

@@ -311,7 +311,7 @@ class ClockBreached(Payload):
 @payload
 @dataclass(frozen=True, kw_only=True)
 class Escalated(Payload):
-    """Staff (and a broken promise's contacts) were paged by one step of a chain, for one clock."""
+    """Staff were paged by one step of a chain, for one clock."""
 
     kind = "escalated"
     is_public = False
@@ -321,15 +321,17 @@ class Escalated(Payload):
     number: int
     due_at: str
     people: list[int]
+    channels: list[str]
+    is_every_channel: bool
 
 
 @payload
 @dataclass(frozen=True, kw_only=True)
 class LatenessTold(Payload):
-    """The customer was told, once, that something promised is late, to whom it went, and the next word."""
+    """The customer was told that something promised is late, to whom it went, and when the next word comes."""
 
     kind = "lateness_told"
-    clock: str
+    clocks: list[str]
     due_at: str
     escalated_to: list[int]
     next_word_at: str | None
@@ -338,10 +340,11 @@ class LatenessTold(Payload):
 @payload
 @dataclass(frozen=True, kw_only=True)
 class DeclaredMajor(Payload):
-    """From now on an RCA is owed, whatever the level."""
+    """From now on an RCA is owed, whatever the level: a person's reason, or the clock that broke."""
 
     kind = "declared_major"
-    reason: str
+    message: int | None = None
+    clock: str = ""
 
 
 @payload

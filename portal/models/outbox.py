@@ -9,7 +9,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from portal.models.accounts import TypedModelMeta
+from portal.models.accounts import TypedModelMeta, User
 from portal.models.endpoints import Endpoint
 
 
@@ -120,6 +120,13 @@ class OutboxMessage(models.Model):
                 name="outbox_goes_somewhere",
             )
         ]
+
+    @property
+    def person(self) -> User:
+        """The recipient of a message to a person; TypeError for one to an organisation's room."""
+        if self.recipient is None:
+            raise TypeError(f"message {self.pk} goes to a room, not to a person")
+        return self.recipient
 
     def __str__(self) -> str:
         return f"{self.kind} → {self.recipient or self.endpoint}"

@@ -224,8 +224,8 @@ def test_a_lowering_is_told_contested_and_decided(stage, a1, a2, g2, m1, b1):
     stage.do("decide_contest", m1, reference, is_upheld=True, reason="The customer is right.")
     read = stage.read(a1, reference)
     assert (read["level"], read["validated_level"]) == ("P1", "P1")
-    # As if it had never been lowered: nobody answered within fifteen minutes, and staff hear of it now.
-    assert heard(before, a1, a2, g2, m1)
+    # As if it had never been lowered: nobody answered within fifteen minutes, and all hear of it now.
+    assert heard(before, a1, a2, a1, a2, g2, m1)
     again = [c for c in read["clocks"] if c["kind"] == "first_response" and c["level"] == "P1"]
     assert [(c["state"], c["ordinal"]) for c in again] == [("replaced", 1), ("breached", 2)]
     assert stage.minute(again[1]["breached_at"]) == 15
