@@ -56,7 +56,7 @@ def context_of(incident: Incident, event: IncidentEvent, recipient: User | None)
         "article_version": _one(ArticleVersion, facts.get("article_version")),
         "engineer": _one(User, facts.get("engineer")),
         "late_clocks": [view for name in facts.get("clocks", ()) if (view := _clock_named(name, views))],
-        "escalated_to": _people(facts.get("escalated_to")),
+        "escalated_to": _names(facts.get("escalated_to")),
         "next_word_at": _moment(facts.get("next_word_at")),
         "number": facts.get("number"),
         "unreached": _one(OutboxMessage, facts.get("outbox")),
@@ -70,8 +70,8 @@ def _one(model: type, pk: int | None) -> Any:
     return model._default_manager.filter(pk=pk).first() if pk else None  # type: ignore[attr-defined]
 
 
-def _people(pks: list[int] | None) -> list[User]:
-    return list(User.objects.filter(pk__in=pks or ()).order_by("name"))
+def _names(pks: list[int] | None) -> list[str]:
+    return [str(person) for person in User.objects.filter(pk__in=pks or ()).order_by("name")]
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -140,6 +140,8 @@ def view_of(clock: sla.Clock, ledger: sla.Ledger, now: datetime) -> ClockView:
 def label_of(clock: sla.Clock) -> str:
     if clock.kind == sla.Kind.TARGET_ACTION and clock.target.deliverable:
         return str(TARGET_LABELS[clock.target.deliverable])
+    if clock.kind == sla.Kind.STATUS_UPDATE and clock.breached_at is not None:
+        return _("Status update")  # the next one is another clock
     return str(LABELS.get(str(clock.kind), clock.kind))
 
 

@@ -77,9 +77,12 @@ def _is_late_still(clock: sla.Clock, ledger: sla.Ledger) -> bool:
 
 
 def _page_all(act: Act, pages: list[tuple[Page, Clock]]) -> list[User]:
-    """Page everybody whom the due pages name, once each; returns whom a breach went to, its owners apart."""
+    """Page everybody whom the due pages name, once for each kind of clock; returns whom a breach went to.
+
+    The owner is not counted among those: it is theirs anyway.
+    """
     told: list[User] = []
-    heard: set[int] = set()
+    heard: set[tuple[str, int]] = set()
     for page, row in sorted(pages, key=lambda pair: (not pair[0].step.is_every_channel, pair[0].due_at)):
         Escalation.objects.create(
             clock=row,
@@ -96,8 +99,8 @@ def _page_all(act: Act, pages: list[tuple[Page, Clock]]) -> list[User]:
         people = audiences.people(page.step.role, act.incident, act.now)
         if page.step.percent is None and page.step.role != "owner":
             told += [person for person in people if person not in told]
-        _page(act, page, row, [person for person in people if person.pk not in heard])
-        heard |= {person.pk for person in people}
+        _page(act, page, row, [person for person in people if (row.kind, person.pk) not in heard])
+        heard |= {(row.kind, person.pk) for person in people}
     return told
 
 
