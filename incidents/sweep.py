@@ -92,7 +92,7 @@ def attend(incident_pk: int, now: datetime) -> bool:
 def pass_on_unreached(now: datetime) -> int:
     """Whoever is next in line hears of messages that did not arrive: bounced, or set aside."""
     rows = OutboxMessage.objects.filter(unreached_at__isnull=False, is_unreached_handled=False)
-    ids = list(rows.exclude(subject_key="").order_by("unreached_at").values_list("pk", flat=True)[:BATCH])
+    ids = list(rows.order_by("unreached_at").values_list("pk", flat=True)[:BATCH])
     return _each(ids, lambda pk: pass_on(pk, now))
 
 

@@ -163,10 +163,13 @@ def note_unreached(message: OutboxMessage, incident: Incident, *, now: datetime)
     """A message about the incident did not arrive: whoever is next in line is paged, once.
 
     A page to staff passes on along the chain; a customer who cannot be reached is a matter for the owner.
+    Who got the same message by another channel was reached.
     """
     with acting("record_delivery", incident, by=None, now=now, channel="clockwork") as act:
         claimed = OutboxMessage.objects.filter(pk=message.pk, is_unreached_handled=False)
         if not claimed.update(is_unreached_handled=True) or not act.incident.is_unresolved:
+            return
+        if _is_reached_otherwise(message):
             return
         act.record(
             NotReached(
@@ -175,6 +178,17 @@ def note_unreached(message: OutboxMessage, incident: Incident, *, now: datetime)
                 people=[person.pk for person in _next_to_hear(message, act)],
             )
         )
+
+
+def _is_reached_otherwise(message: OutboxMessage) -> bool:
+    """Whether another channel took the same message to the same person or room."""
+    same = OutboxMessage.objects.filter(
+        subject_key=message.subject_key,
+        kind=message.kind,
+        recipient=message.recipient_id,
+        facts__event=message.facts.get("event"),
+    )
+    return same.filter(state=OutboxMessage.State.SENT, unreached_at=None).exists()
 
 
 def _next_to_hear(message: OutboxMessage, act: Act) -> list[User]:

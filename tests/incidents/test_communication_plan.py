@@ -215,3 +215,17 @@ def test_the_next_in_line_is_somebody_who_was_not_missed(a1, g1, g2, m1, h1):
     assert audiences.next_in_line(incident, T0, [g1]) == [g2]
     assert audiences.next_in_line(incident, T0, [g1, g2]) == [m1]
     assert audiences.next_in_line(incident, T0, [g1, g2, m1]) == [h1]
+
+
+def test_who_was_reached_by_another_channel_counts_as_reached(a1, g1, g2, m1):
+    shift(g1, 0, 8, backup=g2)
+    Endpoint.objects.create(name="Pager", url="https://pager.example/hook", person=g1)
+    incident = factories.incident(a1, T0)
+    page = OutboxMessage.objects.filter(kind="staff_opened", recipient=g1)
+    page.filter(channel="email").update(state="sent", sent_at=T0)
+    page.filter(channel="webhook").update(state="set_aside", unreached_at=T0)
+    sweep(T0 + timedelta(minutes=1))
+    assert not incident.events.filter(kind="not_reached").exists()
+    page.filter(channel="email").update(unreached_at=T0)
+    sweep(T0 + timedelta(minutes=2))
+    assert incident.events.get(kind="not_reached").payload["people"] == [g2.pk]
