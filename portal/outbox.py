@@ -296,7 +296,8 @@ def _fall_back(message: OutboxMessage, now: datetime) -> None:
 
 def _fall_back_untried(rows: QuerySet[OutboxMessage], now: datetime) -> None:
     """The same for messages that cannot even be tried. A row that fails to is left to the next sweep."""
-    for message in rows.exclude(next_channels=[]).select_related(*ENDS):
+    waiting = rows.exclude(next_channels=[]).order_by("priority", "next_attempt_at", "pk")
+    for message in waiting.select_related(*ENDS):
         try:
             _fall_back(message, now)
         except Exception:
