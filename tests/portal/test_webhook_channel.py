@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import socket
 import ssl
@@ -344,6 +345,11 @@ def test_a_silent_receiver_ends_by_the_time_out_of_the_line(raw, monkeypatch):
 def test_a_call_never_outlasts_its_lease():
     assert webhook.TOTAL_SECONDS < claims.WEBHOOK_LEASE_SECONDS
     assert guard.CONNECT_SECONDS <= webhook.TOTAL_SECONDS
+
+
+def test_a_call_opens_no_line_of_its_own():
+    with pytest.raises(http.client.NotConnected):
+        webhook.Call("127.0.0.1", free_port()).request("POST", "/")
 
 
 def free_port() -> int:
