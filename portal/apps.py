@@ -8,9 +8,10 @@ class PortalConfig(AppConfig):
     verbose_name = _("Organisations and service")
 
     def ready(self) -> None:
-        from portal.mails import OUTBOX_ALARM  # noqa: PLC0415 (needs loaded models)
+        from portal.mails import ENDPOINT_TEST, OUTBOX_ALARM  # noqa: PLC0415 (needs loaded models)
         from portal.outbox import register  # noqa: PLC0415
         from portal.timeline import install_append_only_triggers  # noqa: PLC0415
 
         register(OUTBOX_ALARM)
+        register(ENDPOINT_TEST)
         post_migrate.connect(install_append_only_triggers, dispatch_uid="append_only_triggers")

@@ -1,4 +1,4 @@
-"""Where a webhook for somebody goes."""
+"""Which endpoint is whose: a person's pager, the team's, an organisation's room."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from portal.models import Endpoint, Organisation, User
 
 
 def endpoint_of(person: User) -> Endpoint | None:
-    """A person's own pager; for staff without one the team's; None where there is neither."""
-    active = Endpoint.objects.filter(is_active=True)
-    own = active.filter(person=person).order_by("pk").first()
-    if own or not person.is_agent:
-        return own
-    return active.filter(person=None, organisation=None).order_by("pk").first()
+    """The person's own active pager, else (for staff only) the team's; None without either."""
+    active = Endpoint.objects.filter(is_active=True).order_by("pk")
+    own = active.filter(person=person).first()
+    if own is None and person.is_agent:
+        return active.filter(person=None, organisation=None).first()
+    return own
 
 
 def room_of(organisation: Organisation) -> Endpoint | None:
-    """The organisation's own room, if it has one."""
+    """The organisation's active room, or None."""
     return Endpoint.objects.filter(is_active=True, organisation=organisation).order_by("pk").first()

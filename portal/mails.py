@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 
 from portal.channels.base import Rendered
 from portal.models import Organisation, OutboxMessage, User
@@ -74,3 +75,16 @@ OUTBOX_ALARM = MessageKind(
     render=render_alarm,
     why_not=lambda message: "" if message.person.is_agent else "the recipient is not staff any more",
 )
+
+
+def render_endpoint_test(message: OutboxMessage) -> Rendered:
+    where = {"name": message.endpoint, "brand": settings.SUPPORT_BRAND}
+    return Rendered(
+        subject=_("Test of “%(name)s”") % where,
+        text=_("%(brand)s can reach this endpoint. Nothing else has happened.") % where + "\n",
+        html="",
+        url=settings.SITE_URL,
+    )
+
+
+ENDPOINT_TEST = MessageKind(name="endpoint_test", render=render_endpoint_test, why_not=lambda _message: "")

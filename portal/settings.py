@@ -228,11 +228,14 @@ else:
     }
 CELERY_BEAT_SCHEDULE = {
     "outbox": {"task": "portal.tasks.sweep_outbox", "schedule": 3.0},
+    "webhooks": {"task": "portal.tasks.sweep_webhooks", "schedule": 3.0},
     "clocks": {"task": "incidents.tasks.sweep_incidents", "schedule": 5.0},
     "calendars": {"task": "portal.tasks.extend_calendars", "schedule": crontab(hour="3", minute="17")},
     "summaries": {"task": "incidents.tasks.send_daily_summaries", "schedule": crontab(minute="*/5")},
 }
 OUTBOX_LEASE_SECONDS = env.int("OUTBOX_LEASE_SECONDS", default=120)
+# Receivers of webhooks on an inner network, as host or host:port; all else there is refused.
+WEBHOOK_ALLOWED_HOSTS = [host.strip().lower() for host in env.list("WEBHOOK_ALLOWED_HOSTS", default=[])]
 READY_MAX_SWEEP_AGE_SECONDS = 90
 READY_MAX_OUTBOX_LAG_SECONDS = 90
 

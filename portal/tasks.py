@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+import threading
+
 from celery import shared_task
 from django.utils import timezone
 
 from portal import calendars, outbox
+from portal.channels.base import EMAIL, WEBHOOK
+
+# A mail server that hangs would hold every thread of a worker; these many may wait for it, the others
+# serve webhooks and clocks.
+TURNS = {EMAIL: threading.Semaphore(2), WEBHOOK: threading.Semaphore(1)}
 
 
 @shared_task
 def sweep_outbox() -> str:
-    return str(outbox.sweep(timezone.now()))
+    return _sweep(EMAIL)
 
 
 @shared_task
 def deliver_outbox() -> str:
     """The nudge after a commit: the same sweep, at once."""
-    return str(outbox.sweep(timezone.now()))
+    return _sweep(EMAIL)
+
+
+@shared_task
+def sweep_webhooks() -> str:
+    """By the clockwork and by the nudge after a commit: webhooks never wait for mails."""
+    return _sweep(WEBHOOK)
+
+
+def _sweep(channel: str) -> str:
+    if not TURNS[channel].acquire(blocking=False):
+        return "others are at it"
+    try:
+        return str(outbox.sweep(timezone.now(), channel=channel))
+    finally:
+        TURNS[channel].release()
 
 
 @shared_task

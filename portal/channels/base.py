@@ -1,13 +1,19 @@
-"""What every way out shares: the rendered message, and how a refusal is told apart."""
+"""What every way out shares: the rendered message, what was sent, and how a refusal is told apart."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+
+EMAIL = "email"
+WEBHOOK = "webhook"
+
+UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A message ready to be sent: texts in the recipient's language and zone."""
+    """A message ready to be sent: texts in the recipient's language and zone. `url` is the page it is about."""
 
     subject: str
     text: str
@@ -15,6 +21,19 @@ class Rendered:
     headers: dict[str, str] = field(default_factory=dict)
     from_name: str = ""
     reply_to: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What was sent, and what the server answered; stored on the row."""
+
+    address: str
+    subject: str
+    text: str
+    html: str
+    headers: dict[str, str]
+    answer: str
 
 
 class Temporary(Exception):
@@ -23,3 +42,8 @@ class Temporary(Exception):
 
 class Permanent(Exception):
     """The channel will never accept this message."""
+
+
+def one_line(text: str, length: int = 250) -> str:
+    """A header's value: no line break of any kind, no control character, bounded."""
+    return " ".join(UNSAFE.sub(" ", text).split())[:length].rstrip()

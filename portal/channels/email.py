@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import re
 import smtplib
-from dataclasses import dataclass
 from email.headerregistry import Address
 from typing import Any
 
@@ -18,30 +17,13 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.core.validators import validate_email
 
 from portal.channels import smtp
-from portal.channels.base import Permanent, Rendered, Temporary
+from portal.channels.base import EMAIL, Permanent, Rendered, Sent, Temporary, one_line
 from portal.models import OutboxMessage
 
-UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 INLINER = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=True)
+BOUNCE = re.compile(r"bounce\+([0-9a-f]{32})@(.+)")
 REFERENCES = 5
 BACKENDS = {"django.core.mail.backends.smtp.EmailBackend": "portal.channels.smtp.Backend"}
-
-
-@dataclass(frozen=True)
-class Sent:
-    """What was sent, and what the server answered; stored on the row."""
-
-    address: str
-    subject: str
-    text: str
-    html: str
-    headers: dict[str, str]
-    answer: str
-
-
-def one_line(text: str, length: int = 250) -> str:
-    """A header's value: no line break of any kind, no control character, bounded."""
-    return " ".join(UNSAFE.sub(" ", text).split())[:length].rstrip()
 
 
 def thread_root(message: OutboxMessage) -> str:
@@ -54,7 +36,7 @@ def thread_headers(message: OutboxMessage) -> dict[str, str]:
     if not message.subject_key:
         return {}
     earlier = OutboxMessage.objects.filter(
-        subject_key=message.subject_key, recipient=message.recipient_id, state="sent"
+        subject_key=message.subject_key, recipient=message.recipient_id, channel=EMAIL, state="sent"
     ).order_by("-sent_at", "-pk")
     ids = list(earlier.values_list("message_id", flat=True)[:REFERENCES])
     root = thread_root(message)
@@ -69,15 +51,36 @@ def headers_of(message: OutboxMessage, rendered: Rendered) -> dict[str, str]:
     return headers | {name: one_line(value, 900) for name, value in rendered.headers.items()}
 
 
-def compose(message: OutboxMessage, rendered: Rendered) -> EmailMultiAlternatives:
+def bounce_address(message: OutboxMessage) -> str:
+    """Where a delivery failure of this one mail comes back to (VERP): it names the mail by itself."""
+    return f"bounce+{message.message_id.strip('<>').partition('@')[0]}@{settings.MAIL_DOMAIN}"
+
+
+def message_id_of(address: str) -> str:
+    """The Message-ID of the mail whose bounce address this is, in any case and with or without <>; or ""."""
+    found = BOUNCE.fullmatch(address.strip(" <>\t\r\n").lower())
+    if found is None or found[2] != settings.MAIL_DOMAIN.lower():
+        return ""
+    return f"<{found[1]}@{settings.MAIL_DOMAIN}>"
+
+
+class Mail(EmailMultiAlternatives):
+    """A mail whose bounces go to an address of its own."""
+
+    envelope_sender = ""
+
+
+def compose(message: OutboxMessage, rendered: Rendered) -> Mail:
     """The mail of a row. Permanent when the recipient's address cannot be one."""
+    if message.recipient is None:
+        raise Permanent("the message has no recipient")
     address = message.recipient.email
     try:
         validate_email(address)
     except ValidationError as error:
         raise Permanent(f"“{address}” is not an e-mail address") from error
     name = one_line(rendered.from_name or settings.SUPPORT_BRAND, 120)
-    mail = EmailMultiAlternatives(
+    mail = Mail(
         subject=one_line(rendered.subject),
         body=rendered.text.replace("\0", ""),
         from_email=str(Address(display_name=name, addr_spec=settings.SUPPORT_EMAIL)),
@@ -85,6 +88,7 @@ def compose(message: OutboxMessage, rendered: Rendered) -> EmailMultiAlternative
         reply_to=[rendered.reply_to] if rendered.reply_to else None,
         headers=headers_of(message, rendered),
     )
+    mail.envelope_sender = bounce_address(message)
     if rendered.html:
         mail.attach_alternative(INLINER.inline(rendered.html.replace("\0", "")), "text/html")
     return mail

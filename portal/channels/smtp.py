@@ -1,52 +1,16 @@
-"""Django's SMTP, and what it lacks: an end to every conversation, and the server's own last word."""
+"""Django's SMTP, and what it lacks: an end to every conversation, the server's last word, bounces of our own."""
 
 from __future__ import annotations
 
-import contextlib
 import smtplib
 import socket
-import threading
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
+from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend
 
-
-class Guard:
-    """Ends a conversation that takes too long: a server that drips bytes outlives every time-out."""
-
-    def __init__(self) -> None:
-        self.line: socket.socket | None = None  # a handle of our own: TLS takes the first one over
-        self.is_over = False
-
-    @contextlib.contextmanager
-    def limit(self, seconds: float) -> Iterator[None]:
-        """What happens on the line inside this block ends, by force, after `seconds`."""
-        self.is_over = False
-        timer = threading.Timer(seconds, self.end)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def watch(self, line: socket.socket) -> None:
-        self.forget()
-        self.line = line.dup()
-        if self.is_over:
-            self.end()
-
-    def end(self) -> None:
-        self.is_over = True
-        if self.line is not None:
-            with contextlib.suppress(OSError):  # the other side was quicker
-                self.line.shutdown(socket.SHUT_RDWR)
-
-    def forget(self) -> None:
-        line, self.line = self.line, None
-        if line is not None:
-            line.close()
+from portal.channels.limit import Guard
 
 
 class Conversation(smtplib.SMTP):
@@ -54,6 +18,11 @@ class Conversation(smtplib.SMTP):
 
     guard: Guard
     answer = ""
+    envelope_sender = ""
+
+    def mail(self, sender: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
+        """MAIL FROM with the address that bounces go to, where there is one: it need not be the From header's."""
+        return super().mail(self.envelope_sender or sender, options)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         line = super()._get_socket(host, port, timeout)  # type: ignore[misc]
@@ -93,6 +62,11 @@ class Backend(EmailBackend):
         if is_new and self.connection is not None:
             self.connection.ehlo_or_helo_if_needed()
         return is_new
+
+    def _send(self, email_message: EmailMessage) -> bool:
+        if isinstance(self.connection, Conversation):
+            self.connection.envelope_sender = getattr(email_message, "envelope_sender", "")
+        return super()._send(email_message)  # type: ignore[misc]
 
     def close(self) -> None:
         try:

@@ -6,11 +6,13 @@ import base64
 import secrets
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from portal.channels import guard
 from portal.models.accounts import Organisation, TypedModelMeta
 
 
@@ -58,3 +60,20 @@ class Endpoint(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse an address that no webhook may go to. What a name resolves to is checked at each call."""
+        if self.person_id is not None and self.organisation_id is not None:
+            raise ValidationError(_("An endpoint belongs to a person or to an organisation, not to both."))
+        try:
+            guard.check(self.url)
+        except guard.Refused as error:
+            raise ValidationError({"url": str(error)}) from error
+
+    @property
+    def origin(self) -> str:
+        """The address without its path, which often is a secret; "—" for one that leads nowhere."""
+        try:
+            return guard.check(self.url).origin
+        except guard.Refused:
+            return "—"

@@ -129,4 +129,9 @@ class OutboxMessage(models.Model):
         return self.recipient
 
     def __str__(self) -> str:
-        return f"{self.kind} → {self.recipient or self.endpoint}"
+        return f"{self.kind} → {self.whom}"
+
+    @property
+    def whom(self) -> str:
+        """Whom the message is for, in words: a person, or an endpoint that belongs to nobody in particular."""
+        return str(self.recipient or self.endpoint)

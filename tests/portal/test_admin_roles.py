@@ -20,6 +20,7 @@ from portal.admin_base import RoleMixin
 from portal.models import (
     BusinessCalendar,
     CalendarVersion,
+    Endpoint,
     Organisation,
     OutboxMessage,
     OwnDay,
@@ -44,6 +45,7 @@ incidents.supportplan         v---   v---   vac-   vac-
 mfa.authenticator             ----   ----   ----   v--d
 portal.businesscalendar       v---   v---   vac-   vac-
 portal.calendarversion        v---   v---   va--   va--
+portal.endpoint               v---   v---   vac-   vac-
 portal.organisation           v---   v---   vac-   vac-
 portal.outboxmessage          v---   v---   v---   v---
 portal.service                v---   v---   vac-   vac-
@@ -62,6 +64,8 @@ portal.organisation portal.servicesubscription  v---   v---   vacd   vacd
 """
 ACTIONS = """
                                    agent  duty  head  administrator
+portal.endpoint make_a_new_secret  no     no    yes   yes
+portal.endpoint send_a_test        no     no    yes   yes
 portal.outboxmessage send_again    no     yes   yes   yes
 """
 VERBS = """
@@ -109,6 +113,9 @@ def world(people, a1, b1):
     made = incident(a1, T0)
     article(people["agent"], T0)
     CannedText.objects.create(title="Hello", text="Hello")
+    Endpoint.objects.create(
+        name="Room", url="https://hooks.example.com/path-of-it", secret="whsec_aHVzaC1odXNo"
+    )
     OutboxMessage.objects.filter(pk=OutboxMessage.objects.first().pk).update(state="set_aside")
     Authenticator.objects.create(user=a1, type="totp", data={"secret": "hush-hush"})
     version = SLAPolicyVersion.objects.create(policy=made.policy_version.policy, number=2, created_at=T0)
@@ -173,6 +180,7 @@ def bodies(world):
         }
         | formset("own_days")
         | formset("special_dates"),
+        "portal.endpoint": {"name": "New", "url": "https://hooks.example.com/new", "is_active": "on"},
         "portal.organisation": {"name": "New", "slug": "new", "language": "en", "time_zone": "Europe/Berlin"}
         | formset("memberships")
         | formset("subscriptions"),

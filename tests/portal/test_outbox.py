@@ -16,7 +16,7 @@ from django.db.models import ProtectedError
 from incidents import actions
 from incidents import sweep as clockwork
 from incidents.models import Message
-from portal import outbox, tasks
+from portal import claims, outbox, tasks, wakeups
 from portal.channels import email
 from portal.channels.base import Permanent, Rendered, Temporary
 from portal.models import OutboxMessage, User
@@ -55,7 +55,7 @@ def clock():
 def _kinds(monkeypatch):
     for name in ("plain", "other"):
         monkeypatch.setitem(outbox.KINDS, name, outbox.MessageKind(name, render, why_not))
-    monkeypatch.setattr(outbox._Broker, "is_spared_until", 0.0)
+    monkeypatch.setattr(wakeups.Broker, "is_spared_until", 0.0)
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_a_broker_that_is_away_costs_neither_message_nor_patience(ada, monkeypat
 
     monkeypatch.setattr(tasks.deliver_outbox, "apply_async", refuse)
     for _ in range(5):
-        outbox.nudge()
+        wakeups.nudge()
     assert len(asked) == 1
 
 
@@ -160,11 +160,11 @@ def test_a_broker_that_is_away_costs_neither_message_nor_patience(ada, monkeypat
 
 
 def test_no_two_claimers_hold_the_same_row(ada):
-    for number in range(outbox.BATCH + 5):
+    for number in range(claims.BATCH + 5):
         queue(ada, f"m{number}")
     held = [[message.pk for message in outbox.claim(T0)] for _ in range(3)]
-    assert [len(pks) for pks in held] == [outbox.BATCH, 5, 0]
-    assert len({pk for pks in held for pk in pks}) == outbox.BATCH + 5
+    assert [len(pks) for pks in held] == [claims.BATCH, 5, 0]
+    assert len({pk for pks in held for pk in pks}) == claims.BATCH + 5
 
 
 def test_urgent_rows_are_claimed_first_and_future_ones_not_at_all(ada):

@@ -1,0 +1,69 @@
+"""Whose turn a message is: claims by a conditional update with a lease, so that no two workers send one."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+
+from portal.channels.base import EMAIL, WEBHOOK
+from portal.models import OutboxMessage
+
+State = OutboxMessage.State
+BATCH = 20
+LOOK_AHEAD = 100  # rows looked through for endpoints that are free
+WEBHOOK_LEASE_SECONDS = 30  # longer than any call, and short enough for a page whose worker was killed
+
+
+def due(now: datetime) -> Q:
+    """Rows whose time has come, and rows whose worker's lease has run out."""
+    queued = Q(state=State.QUEUED, next_attempt_at__lte=now)
+    return queued | Q(state=State.CLAIMED, lease_until__lte=now)
+
+
+def claim(now: datetime) -> list[OutboxMessage]:
+    """Take up to BATCH due mails: whoever's conditional update changed the row has it."""
+    mails = OutboxMessage.objects.filter(due(now), channel=EMAIL)
+    ids = list(mails.order_by("priority", "next_attempt_at", "pk").values_list("pk", flat=True)[:BATCH])
+    return _take(ids, now, EMAIL)
+
+
+def claim_webhooks(now: datetime, count: int, away: Collection[int] = ()) -> list[OutboxMessage]:
+    """Take up to `count` due webhooks, one to each endpoint that is neither away nor being called."""
+    rows = OutboxMessage.objects.filter(channel=WEBHOOK)
+    called = rows.filter(state=State.CLAIMED, lease_until__gt=now, endpoint__isnull=False).values("endpoint")
+    free = rows.filter(due(now)).exclude(endpoint__in=called).exclude(endpoint__in=away)
+    first: dict[int, int] = {}
+    found = free.order_by("priority", "next_attempt_at", "pk").values_list("endpoint_id", "pk")
+    for endpoint, pk in found[:LOOK_AHEAD]:
+        first.setdefault(endpoint, pk)
+    return _take(list(first.values())[:count], now, WEBHOOK)
+
+
+def _take(ids: Iterable[int], now: datetime, channel: str) -> list[OutboxMessage]:
+    mine: list[OutboxMessage] = []
+    for pk in ids:
+        lease = uuid.uuid4()
+        row = OutboxMessage.objects.filter(due(now), pk=pk)
+        if row.update(state=State.CLAIMED, lease=lease, lease_until=lease_until(channel, now)):
+            mine.extend(OutboxMessage.objects.filter(pk=pk, lease=lease))
+    return mine
+
+
+def lease_until(channel: str, now: datetime) -> datetime:
+    seconds = WEBHOOK_LEASE_SECONDS if channel == WEBHOOK else settings.OUTBOX_LEASE_SECONDS
+    return now + timedelta(seconds=seconds)
+
+
+def release(messages: Iterable[OutboxMessage]) -> None:
+    """Give claimed rows back untried."""
+    for message in messages:
+        ours(message).update(state=State.QUEUED, lease=None, lease_until=None)
+
+
+def ours(message: OutboxMessage) -> QuerySet[OutboxMessage]:
+    """The row, if the claim that `message` came with still holds."""
+    return OutboxMessage.objects.filter(pk=message.pk, state=State.CLAIMED, lease=message.lease)

@@ -1,0 +1,52 @@
+"""Wake a worker after the commit. The rows decide, so a broker that is away costs seconds, not messages."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from celery import Task
+from django.db import connection, transaction
+
+from portal.channels.base import WEBHOOK
+
+logger = logging.getLogger(__name__)
+PAUSE_SECONDS = 15
+
+
+class Broker:
+    """A broker that was away is not asked again for a while: people wait for these answers."""
+
+    is_spared_until = 0.0
+
+
+def on_commit(channel: str) -> None:
+    """Once a transaction and channel, however many messages it queues."""
+    wake: Callable[[], None] = nudge_webhooks if channel == WEBHOOK else nudge
+    if not any(entry[1] is wake for entry in connection.run_on_commit):
+        transaction.on_commit(wake, robust=True)
+
+
+def nudge() -> None:
+    """Let a worker send the mails that are due."""
+    from portal.tasks import deliver_outbox  # noqa: PLC0415 (tasks import the outbox)
+
+    _wake(deliver_outbox)
+
+
+def nudge_webhooks() -> None:
+    """Let a worker send the webhooks that are due."""
+    from portal.tasks import sweep_webhooks  # noqa: PLC0415 (tasks import the outbox)
+
+    _wake(sweep_webhooks)
+
+
+def _wake(task: Task) -> None:
+    if time.monotonic() < Broker.is_spared_until:
+        return
+    try:
+        task.apply_async(retry=False, expires=60)
+    except Exception as error:  # whatever a broker's client raises: the next sweep sends all the same
+        Broker.is_spared_until = time.monotonic() + PAUSE_SECONDS
+        logger.warning("could not wake a worker (%s); the next sweep delivers", error)
