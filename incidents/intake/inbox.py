@@ -22,6 +22,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from incidents.intake.parsed import Unacceptable
 from incidents.models import AlarmSource, InboundMessage, Incident
 from portal.heartbeat import beat
 from portal.models import OutboxMessage
@@ -32,10 +33,6 @@ State = InboundMessage.State
 BATCH = 20
 TRIES = 4
 BACKOFF_SECONDS = (10, 60, 300)
-
-
-class Unacceptable(Exception):
-    """What came in is refused, for ever; the reason says what the sender can do instead."""
 
 
 @dataclass(frozen=True)
