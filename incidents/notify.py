@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from incidents import audiences
 from incidents.mail_contexts import context_of, is_public_still
-from incidents.models import Clock, Incident, IncidentEvent, Involved, ReplyAddress, Topic
+from incidents.models import Channel, Clock, Incident, IncidentEvent, Involved, ReplyAddress, Topic
 from incidents.models.agreement import CUSTOMER_ROLES
 from incidents.models.plans import plan_of, rules_of, steps_of
 from portal import outbox
@@ -26,6 +26,7 @@ from portal.endpoints import endpoint_of, room_of
 from portal.mails import reading_as, render_mail
 from portal.models import Endpoint, Organisation, OutboxMessage, User
 
+ANSWERS_APART = timedelta(hours=24)
 CHANNEL_WORDS = {"email": gettext_lazy("e-mail"), "webhook": gettext_lazy("webhook")}
 
 
@@ -178,12 +179,13 @@ NOTICES: dict[str, list[Notice]] = {
     "lateness_told": [Notice("promise_late", who_is_late_told, skips_author=False)],
     "declared_major": [to_customer("declared_major", Topic.PROGRESS)],
     "not_reached": [page("staff_not_reached")],
-    "mail_held": [to_staff("staff_mail_held")],
     "alarm_joined": [],
     "alarm_resolved": [to_staff("staff_alarm_resolved", Topic.ALARM)],
     "alarm_fired_again": [to_staff("staff_alarm_fired_again", Topic.ALARM)],
     "promise_changed": [to_customer("promise_changed", Topic.PROGRESS)],
     "clock_corrected": [],
+    "mail_held": [to_staff("staff_mail_held")],
+    "automatic_mail_received": [],
 }
 
 
@@ -223,6 +225,11 @@ def _once_each(audience: Iterable[Heard]) -> list[Heard]:
 
 def _queue(incident: Incident, event: IncidentEvent, notice: Notice, heard: Heard, now: datetime) -> None:
     key = f"{event.pk}:{notice.mail}:{heard.key}"
+    facts: dict[str, Any] = {"incident": incident.pk, "event": event.pk, **event.payload}
+    if heard.person is not None and _answers_a_mail(event, notice, heard.person):
+        if _is_answered(incident, heard.person, now):
+            return
+        facts["is_answer"] = True
     first, *others = usable_channels(heard)
     for channel in [first, *(others if heard.is_every_channel else [])]:
         outbox.enqueue(
@@ -231,7 +238,7 @@ def _queue(incident: Incident, event: IncidentEvent, notice: Notice, heard: Hear
             now=now,
             # The key that a fallback's twin would have: by both ways at once, or by one after the other.
             dedupe_key=f"{key}:webhook" if channel == "webhook" and heard.person else key,
-            facts={"incident": incident.pk, "event": event.pk, **event.payload},
+            facts=facts,
             subject_key=incident.reference,
             collapse_key=_collapse_key(incident, event, channel),
             is_automatic=notice.is_automatic,
@@ -240,6 +247,17 @@ def _queue(incident: Incident, event: IncidentEvent, notice: Notice, heard: Hear
             endpoint=heard.endpoint,
             next_channels=() if heard.is_every_channel else others,
         )
+
+
+def _answers_a_mail(event: IncidentEvent, notice: Notice, person: User) -> bool:
+    """Whether a machine of ours answers a mail: the one thing that two machines can go on with for ever."""
+    is_theirs = event.channel == Channel.MAIL and person.pk == event.by_id
+    return is_theirs and notice.is_automatic and not notice.is_for_staff
+
+
+def _is_answered(incident: Incident, person: User, now: datetime) -> bool:
+    lately = OutboxMessage.objects.filter(subject_key=incident.reference, recipient=person, is_automatic=True)
+    return lately.filter(facts__is_answer=True, created_at__gt=now - ANSWERS_APART).exists()
 
 
 def usable_channels(heard: Heard) -> list[str]:

@@ -96,6 +96,8 @@ RULES: dict[str, Rule] = {
     "declare_major": Rule(ANY, ("is_duty_manager",)),
     "change_promise": Rule(UNRESOLVED, ("is_head_of_support",), IS_RESOLVED),
     "record_delivery": Rule(ANY, ("is_clockwork",)),
+    "hold_mail": Rule(ANY, ("is_clockwork",)),
+    "note_automatic_mail": Rule(ANY, ("is_clockwork",)),
 }
 
 NOT_YOURS = {

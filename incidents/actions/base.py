@@ -146,6 +146,8 @@ QUIET = frozenset(
         "escalated",
         "lateness_told",
         "not_reached",
+        "mail_held",
+        "automatic_mail_received",
     }
 )
 
