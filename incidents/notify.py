@@ -92,6 +92,9 @@ NOTICES: dict[str, list[Notice]] = {
     "clock_warned": [to_staff("staff_clock_warned")],
     "clock_breached": [to_staff("staff_clock_breached", audiences.owners_and_duty_managers)],
     "promise_changed": [to_customer("promise_changed")],
+    "alarm_joined": [],
+    "alarm_resolved": [],
+    "alarm_fired_again": [],
     "clock_corrected": [],
 }
 

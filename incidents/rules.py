@@ -95,6 +95,10 @@ RULES: dict[str, Rule] = {
     "add_attachment": Rule(ANY, EITHER),
     "change_promise": Rule(UNRESOLVED, ("is_head_of_support",), IS_RESOLVED),
     "record_delivery": Rule(ANY, ("is_clockwork",)),
+    "join_alarm": Rule(UNRESOLVED, ("is_clockwork",), IS_RESOLVED),
+    "note_alarm_resolved": Rule(UNRESOLVED, ("is_clockwork",), IS_RESOLVED),
+    "note_alarm_fired_again": Rule(UNRESOLVED, ("is_clockwork",), IS_RESOLVED),
+    "reopen_for_alarm": Rule(frozenset({RESOLVED}), ("is_clockwork",), NOT_RESOLVED),
 }
 
 NOT_YOURS = {

@@ -8,12 +8,14 @@ from datetime import date, datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from incidents import present
 from incidents.models import (
     ActionPlan,
     ArticleVersion,
     Attachment,
+    Channel,
     Contest,
     Incident,
     IncidentEvent,
@@ -101,7 +103,7 @@ def item_of(event: IncidentEvent, found: _Found, user: User) -> TimelineItem:
         event_id=event.pk,
         kind=event.kind,
         at=event.at,
-        who=str(event.by) if event.by else _("Clockwork"),
+        who=_who(event),
         is_staff=bool(event.by and event.by.is_staff) or event.by is None,
         is_internal=not event.is_public,
         sentence=sentence(event, found),
@@ -119,6 +121,12 @@ def item_of(event: IncidentEvent, found: _Found, user: User) -> TimelineItem:
     if event.kind in ("opened", "files_attached"):
         item.attachments = _loose(event, found)
     return item
+
+
+def _who(event: IncidentEvent) -> str:
+    if event.by:
+        return str(event.by)
+    return _("Alarm") if event.channel == Channel.ALARM else _("Clockwork")
 
 
 def _loose(event: IncidentEvent, found: _Found) -> list[Attachment]:
@@ -224,6 +232,12 @@ SENTENCES: dict[str, Callable[[dict[str, Any], _Found], str]] = {
     "clock_warned": _clock_sentence,
     "clock_breached": _clock_sentence,
     "promise_changed": lambda f, r: _("moved the open clocks under a new version of the agreement"),
+    "alarm_joined": lambda f, r: _("another alarm is part of it"),
+    "alarm_resolved": lambda f, r: _("the alarm source says that it is over"),
+    "alarm_fired_again": lambda f, r: (
+        ngettext("fired again (%(count)s time)", "fired again (%(count)s times)", f["flap_count"])
+        % {"count": f["flap_count"]}
+    ),
     "clock_corrected": lambda f, r: _("corrected a clock: %(reason)s") % {"reason": f["reason"]},
 }
 

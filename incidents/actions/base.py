@@ -138,7 +138,16 @@ def _check(verb: str, incident: Incident, by: User | None, revision: int | None)
 
 
 # Bookkeeping that must not make a form in somebody's hands stale.
-QUIET = frozenset({"status_update_accepted", "clock_warned", "clock_breached"})
+QUIET = frozenset(
+    {
+        "status_update_accepted",
+        "clock_warned",
+        "clock_breached",
+        "alarm_joined",
+        "alarm_resolved",
+        "alarm_fired_again",
+    }
+)
 
 
 def finish(act: Act) -> None:
