@@ -6,12 +6,24 @@ from celery import shared_task
 from django.utils import timezone
 
 from incidents import summaries
+from incidents.intake import inbox
+from incidents.intake.alarms.heartbeat import sweep_silence
 from incidents.sweep import sweep
 
 
 @shared_task
 def sweep_incidents() -> dict[str, int]:
     return sweep(timezone.now())
+
+
+@shared_task
+def sweep_inbox() -> dict[str, int]:
+    return inbox.sweep(timezone.now())
+
+
+@shared_task
+def sweep_alarm_sources() -> int:
+    return sweep_silence(timezone.now())
 
 
 @shared_task
