@@ -3,6 +3,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView
 from rest_framework.routers import SimpleRouter
 
 from incidents import api
+from incidents.intake.alarms import door
 
 router = SimpleRouter()
 router.register("incidents", api.IncidentViewSet, basename="api-incident")
@@ -13,5 +14,8 @@ router.register("articles", api.ArticleViewSet, basename="api-article")
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("reference/", SpectacularRedocView.as_view(url_name="api-schema"), name="api-reference"),
+    path("alarms/alertmanager/", door.AlertmanagerDoor.as_view(), name="api-alarms-alertmanager"),
+    path("alarms/grafana/", door.GrafanaDoor.as_view(), name="api-alarms-grafana"),
+    path("alarms/generic/", door.GenericDoor.as_view(), name="api-alarms-generic"),
     path("", include(router.urls)),
 ]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.conf import settings
+from django.utils.text import slugify
+
 from incidents.models import CommunicationPlan, SLAPolicy, SLAPolicyVersion, SLATarget, SupportPlan
 from incidents.models.plans import fill
 from portal.calendars import ensure_default_calendar
@@ -78,3 +81,16 @@ def plan_for(organisation: Organisation, now: datetime) -> SupportPlan:
             "communication_plan": CommunicationPlan.objects.order_by("pk")[0],
         },
     )[0]
+
+
+def vendor_organisation(now: datetime) -> Organisation:
+    """The vendor's own organisation, with a support plan: it holds what concerns many customers at once."""
+    vendor = Organisation.objects.filter(is_vendor=True).first()
+    if vendor is None:
+        # A customer may bear the same name; they never bear this short name's end.
+        taken = Organisation.objects.filter(name=settings.SUPPORT_BRAND).exists()
+        name = f"{settings.SUPPORT_BRAND} (vendor)" if taken else settings.SUPPORT_BRAND
+        slug = f"{slugify(settings.SUPPORT_BRAND)[:70]}-vendor".lstrip("-")
+        vendor, _ = Organisation.objects.get_or_create(is_vendor=True, defaults={"name": name, "slug": slug})
+    plan_for(vendor, now)
+    return vendor

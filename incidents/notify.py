@@ -71,7 +71,7 @@ def by_plan(topic: str, *, is_for_staff: bool) -> Audience:
     """Whom the plan names for a topic, on one side."""
 
     def audience(incident: Incident, event: IncidentEvent | None, now: datetime) -> Iterator[Heard]:
-        if is_for_staff and topic == Topic.RECEIPT and incident.parent_id:
+        if is_for_staff and topic in (Topic.RECEIPT, Topic.ALARM) and incident.parent_id:
             return  # one outage, many customers: the team is called once, by the parent
         yield from _under_rules(incident, topic, now, is_for_staff=is_for_staff)
 

@@ -13,8 +13,9 @@ from django.utils.translation import gettext_lazy, ngettext
 from incidents import receipts as papers
 from incidents import sla
 from incidents.clockwork import receipt_json
-from incidents.models import Incident
+from incidents.models import Alarm, Incident
 from incidents.models.facts import replay
+from portal.models import User
 
 LABELS = {
     "first_response": gettext_lazy("First response"),
@@ -205,3 +206,57 @@ def headline(incident: Incident, views: Iterable[ClockView]) -> dict[str, Any]:
         "owner": incident.assignee.get_full_name() if incident.assignee else _("no owner yet"),
         "clock": upcoming,
     }
+
+
+# --- alarms ---
+
+ALARMS_SHOWN = 30
+
+
+@dataclass(frozen=True)
+class AlarmView:
+    """One alarm as its reader may see it: of the vendor's own monitoring, customers read no word."""
+
+    title: str
+    source: str
+    count: int
+    flap_count: int
+    last_at: datetime
+    is_firing: bool
+    status_word: str
+
+
+@dataclass(frozen=True)
+class AlarmsView:
+    """The alarms of an incident: those that fire first, then the newest; and whether their source says it is over."""
+
+    shown: list[AlarmView]
+    count: int
+    is_over: bool
+
+    @property
+    def others(self) -> int:
+        return self.count - len(self.shown)
+
+
+def alarms_of(incident: Incident, user: User) -> AlarmsView:
+    """The alarms of the incident, or of the parent that an alarm opened for several organisations."""
+    alarms = Alarm.objects.filter(incident=incident.parent_id or incident.pk)
+    rows = list(alarms.select_related("source").order_by("status", "-last_at", "-pk")[:ALARMS_SHOWN])
+    count = len(rows) if len(rows) < ALARMS_SHOWN else alarms.count()
+    # "firing" sorts before "resolved": where the first is resolved, all of them are.
+    is_over = bool(rows) and rows[0].status == Alarm.Status.RESOLVED and incident.is_unresolved
+    return AlarmsView([_alarm_view(alarm, incident, user) for alarm in rows], count, is_over)
+
+
+def _alarm_view(alarm: Alarm, incident: Incident, user: User) -> AlarmView:
+    is_readable = user.is_agent or alarm.source.organisation_id == incident.organisation_id
+    return AlarmView(
+        title=alarm.title if is_readable else _("Alarm of our monitoring"),
+        source=alarm.source.name if is_readable else "",
+        count=alarm.count,
+        flap_count=alarm.flap_count,
+        last_at=alarm.last_at,
+        is_firing=alarm.status == Alarm.Status.FIRING,
+        status_word=alarm.get_status_display(),
+    )

@@ -98,6 +98,10 @@ RULES: dict[str, Rule] = {
     "record_delivery": Rule(ANY, ("is_clockwork",)),
     "hold_mail": Rule(ANY, ("is_clockwork",)),
     "note_automatic_mail": Rule(ANY, ("is_clockwork",)),
+    "join_alarm": Rule(UNRESOLVED, ("is_clockwork",), IS_RESOLVED),
+    "note_alarm_resolved": Rule(UNRESOLVED, ("is_clockwork",), IS_RESOLVED),
+    "note_alarm_fired_again": Rule(UNRESOLVED, ("is_clockwork",), IS_RESOLVED),
+    "reopen_for_alarm": Rule(frozenset({RESOLVED}), ("is_clockwork",), NOT_RESOLVED),
 }
 
 NOT_YOURS = {

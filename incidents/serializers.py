@@ -57,7 +57,13 @@ class IncidentSerializer(serializers.ModelSerializer):
     reference = serializers.CharField(read_only=True)
     organisation = KeyField(read_only=True)
     services = KeyField(many=True, read_only=True)
-    reporter = serializers.EmailField(source="reporter.email", read_only=True)
+    reporter = serializers.EmailField(
+        source="reporter.email",
+        read_only=True,
+        default=None,
+        allow_null=True,
+        help_text="Null where an alarm reported it.",
+    )
     validated_level = serializers.SerializerMethodField()
     assignee = serializers.CharField(source="assignee.name", read_only=True, default=None, allow_null=True)
     clocks = serializers.SerializerMethodField()

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from incidents import summaries
 from incidents.intake import inbox, mailbox
+from incidents.intake.alarms.heartbeat import sweep_silence
 from incidents.sweep import sweep
 
 
@@ -23,6 +24,11 @@ def sweep_inbox() -> dict[str, int]:
 @shared_task
 def poll_mailbox() -> int:
     return mailbox.poll(timezone.now())
+
+
+@shared_task
+def sweep_alarm_sources() -> int:
+    return sweep_silence(timezone.now())
 
 
 @shared_task

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from incidents import present
 from incidents.models import (
@@ -16,6 +17,7 @@ from incidents.models import (
     Alarm,
     ArticleVersion,
     Attachment,
+    Channel,
     Contest,
     InboundMessage,
     Incident,
@@ -118,7 +120,7 @@ def item_of(event: IncidentEvent, found: _Found, user: User) -> TimelineItem:
         event_id=event.pk,
         kind=event.kind,
         at=event.at,
-        who=str(event.by) if event.by else _("Clockwork"),
+        who=_who(event),
         is_staff=bool(event.by and event.by.is_staff) or event.by is None,
         is_internal=not event.is_public,
         sentence=sentence(event, found),
@@ -152,6 +154,12 @@ def _link_mail(item: TimelineItem, event: IncidentEvent, found: _Found, user: Us
     elif not item.message.is_from_staff:
         args = [found.incident.reference, item.message.pk]
         item.original_url = reverse("incidents:original", args=args)
+
+
+def _who(event: IncidentEvent) -> str:
+    if event.by:
+        return str(event.by)
+    return _("Alarm") if event.channel == Channel.ALARM else _("Clockwork")
 
 
 def _loose(event: IncidentEvent, found: _Found) -> list[Attachment]:
@@ -241,9 +249,13 @@ def _not_reached_sentence(facts: dict[str, Any], found: _Found) -> str:
     }
 
 
-def _alarm_title(facts: dict[str, Any], found: _Found) -> str:
+def _with_alarm(words: str, facts: dict[str, Any], found: _Found) -> str:
+    """The words with the alarm's title, where the alarm is this incident's own.
+
+    What a monitoring of a whole service writes may name others: no organisation's incident quotes it.
+    """
     alarm = found.alarms.get(facts["alarm"])
-    return alarm.title if alarm else ""
+    return f"{words}: {alarm.title}" if alarm and alarm.incident_id == found.incident.pk else words
 
 
 def _release_version(facts: dict[str, Any], found: _Found) -> str:
@@ -296,11 +308,14 @@ SENTENCES: dict[str, Callable[[dict[str, Any], _Found], str]] = {
     "lateness_told": _lateness_sentence,
     "declared_major": lambda f, r: _("major incident: an RCA is owed"),
     "not_reached": _not_reached_sentence,
-    "alarm_joined": lambda f, r: _("another alarm: %(title)s") % {"title": _alarm_title(f, r)},
-    "alarm_resolved": lambda f, r: (
-        _("the alarm source says that it is over: %(title)s") % {"title": _alarm_title(f, r)}
+    "alarm_joined": lambda f, r: _with_alarm(_("another alarm is part of it"), f, r),
+    "alarm_resolved": lambda f, r: _with_alarm(_("the alarm source says that it is over"), f, r),
+    "alarm_fired_again": lambda f, r: _with_alarm(
+        ngettext("fired again (%(count)s time)", "fired again (%(count)s times)", f["flap_count"])
+        % {"count": f["flap_count"]},
+        f,
+        r,
     ),
-    "alarm_fired_again": lambda f, r: _("the alarm fired again: %(title)s") % {"title": _alarm_title(f, r)},
     "clock_warned": _clock_sentence,
     "clock_breached": _clock_sentence,
     "promise_changed": lambda f, r: _("moved the open clocks under a new version of the agreement"),

@@ -189,6 +189,7 @@ def detail_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "can_contest": can_contest(incident),
         "can_request_rca": actions.can_request_rca(incident),
         "release": actions.planned_release(incident),
+        "alarms": present.alarms_of(incident, user),
     }
 
 

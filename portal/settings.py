@@ -236,6 +236,7 @@ CELERY_BEAT_SCHEDULE = {
     "webhooks": {"task": "portal.tasks.sweep_webhooks", "schedule": 3.0},
     "inbox": {"task": "incidents.tasks.sweep_inbox", "schedule": 3.0},
     "mailbox": {"task": "incidents.tasks.poll_mailbox", "schedule": IMAP_POLL_SECONDS},
+    "alarm sources": {"task": "incidents.tasks.sweep_alarm_sources", "schedule": 15.0},
     "clocks": {"task": "incidents.tasks.sweep_incidents", "schedule": 5.0},
     "calendars": {"task": "portal.tasks.extend_calendars", "schedule": crontab(hour="3", minute="17")},
     "summaries": {"task": "incidents.tasks.send_daily_summaries", "schedule": crontab(minute="*/5")},

@@ -1,5 +1,11 @@
 """The verbs: one function each, called by every door, hatch and sweep."""
 
+from incidents.actions.alarms import (
+    join_alarm,
+    note_alarm_fired_again,
+    note_alarm_resolved,
+    reopen_for_alarm,
+)
 from incidents.actions.base import Refused, may
 from incidents.actions.conversation import add_note, ask_customer, reply
 from incidents.actions.ending import (
@@ -58,10 +64,13 @@ __all__ = [
     "document_solution",
     "file_action_plan",
     "hold_mail",
+    "join_alarm",
     "latest_next_update",
     "mark_duplicate",
     "may",
     "move_release",
+    "note_alarm_fired_again",
+    "note_alarm_resolved",
     "note_automatic_mail",
     "note_unreached",
     "open_incident",
@@ -76,6 +85,7 @@ __all__ = [
     "release_held_update",
     "remind",
     "reopen",
+    "reopen_for_alarm",
     "reply",
     "request_rca",
     "resolve",

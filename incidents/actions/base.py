@@ -148,6 +148,9 @@ QUIET = frozenset(
         "not_reached",
         "mail_held",
         "automatic_mail_received",
+        "alarm_joined",
+        "alarm_resolved",
+        "alarm_fired_again",
     }
 )
 

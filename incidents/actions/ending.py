@@ -182,8 +182,8 @@ def reopen(
     return incident
 
 
-def reopen_within(act: Act, message: Message, *, at: datetime | None = None) -> None:
-    """Reopen in the act at hand: by its own verb, by a customer's reply, by a withdrawn release.
+def reopen_within(act: Act, message: Message | None, *, at: datetime | None = None) -> None:
+    """Reopen in the act at hand: by its own verb, by a customer's reply, a withdrawn release, an alarm.
 
     The new cycle counts from `at`, the receipt, when that differs from now.
     """
@@ -195,7 +195,8 @@ def reopen_within(act: Act, message: Message, *, at: datetime | None = None) -> 
     incident.closing_due_at = incident.reminder_due_at = None
     incident.closed_as = ""
     feel_impact(incident, at, incident.services.all())
-    act.record(Reopened(message=message.pk, cycle=incident.cycle + 1, **act.move(Status.REPORTED)), at=at)
+    named = message.pk if message else None
+    act.record(Reopened(message=named, cycle=incident.cycle + 1, **act.move(Status.REPORTED)), at=at)
 
 
 def withdraw(

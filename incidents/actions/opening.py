@@ -13,7 +13,7 @@ from incidents.actions.base import Act, Refused, finish, required
 from incidents.actions.impacts import feel_impact
 from incidents.actions.writing import attach
 from incidents.defaults import plan_for
-from incidents.models import InboundMessage, Incident, Level, Status
+from incidents.models import Alarm, Channel, InboundMessage, Incident, Level, Status
 from incidents.models.timeline import Opened
 from portal import access
 from portal.calendars import extend_horizon
@@ -27,8 +27,8 @@ TEXT_LENGTH = 50_000
 def open_incident(
     *,
     organisation: Organisation,
-    reporter: User,
-    by: User,
+    reporter: User | None,
+    by: User | None,
     now: datetime,
     channel: str,
     title: str,
@@ -39,17 +39,22 @@ def open_incident(
     files: Sequence[UploadedFile] = (),
     received_at: datetime | None = None,
     inbound: InboundMessage | None = None,
+    alarm: Alarm | None = None,
+    parent: Incident | None = None,
 ) -> Incident:
     """File an incident under the organisation's promise of now; clocks count from the receipt.
 
-    `by` is the reporter, or an agent on the reporter's behalf. `received_at` is our own acceptance
-    when it lies before `now` (a mail's INTERNALDATE), `inbound` the mail that it came by. Raises Refused.
+    `by` is the reporter, or an agent on the reporter's behalf; nobody where an `alarm` reports.
+    `received_at` is our own acceptance when it lies before `now` (a mail's INTERNALDATE), `inbound` the
+    mail that it came by. `parent` is the vendor's own incident where one outage concerns several
+    organisations. Raises Refused.
     """
     now = now.replace(microsecond=0)
     received = min((received_at or now).replace(microsecond=0), now)
     title = _single_line(required(title, "title", _("Give the incident a title: what is broken?")))
     services = list(services)
-    _check(organisation, reporter, by, title, description, claimed_level, impact, services)
+    _check_people(organisation, reporter, by, channel)
+    _check(organisation, title, description, claimed_level, impact, services)
     with transaction.atomic():
         plan = plan_for(organisation, now)
         calendar_version = plan.calendar.current_version
@@ -63,6 +68,7 @@ def open_incident(
             claimed_level=claimed_level,
             level=claimed_level,
             channel=channel,
+            parent=parent,
             policy_version=plan.policy_version,
             calendar_version=calendar_version,
             opened_at=received,
@@ -71,7 +77,8 @@ def open_incident(
         )
         incident.services.set(services)
         act = Act(incident, by, now, channel)
-        attach(act, files)
+        if files:
+            attach(act, files)
         feel_impact(incident, received, services)
         act.record(
             Opened(
@@ -80,6 +87,7 @@ def open_incident(
                 policy_version=plan.policy_version_id,
                 calendar_version=calendar_version.pk,
                 on_behalf=by != reporter,
+                alarm=alarm.pk if alarm else None,
                 inbound=inbound.pk if inbound else None,
             ),
             at=received,
@@ -94,15 +102,12 @@ def _single_line(text: str) -> str:
 
 def _check(
     organisation: Organisation,
-    reporter: User,
-    by: User,
     title: str,
     description: str,
     level: str,
     impact: str,
     services: Sequence[Service],
 ) -> None:
-    _check_people(organisation, reporter, by)
     if len(title) > TITLE_LENGTH:
         raise Refused(_("Shorten the title to 200 characters; details go below."), field="title")
     if len(description) > TEXT_LENGTH:
@@ -113,14 +118,19 @@ def _check(
         raise Refused(_("Choose P1, P2 or P3."), field="claimed_level")
     if impact not in Impact.values:
         raise Refused(_("Choose one of the impacts offered."), field="impact")
-    used = set(Service.objects.used_by(organisation).values_list("pk", flat=True))
+    known = Service.objects.all() if organisation.is_vendor else Service.objects.used_by(organisation)
+    used = set(known.values_list("pk", flat=True)) if services else set()
     if any(service.pk not in used for service in services):
         raise Refused(_("Choose among the services that the organisation uses."), field="services")
 
 
-def _check_people(organisation: Organisation, reporter: User, by: User) -> None:
+def _check_people(organisation: Organisation, reporter: User | None, by: User | None, channel: str) -> None:
     if not organisation.is_active:
         raise Refused(_("This organisation is not active any more."), field="organisation")
+    if by is None and reporter is None and channel == Channel.ALARM:
+        return
+    if by is None or reporter is None:
+        raise Refused(_("Say who reports it."), kind="permission", field="reporter")
     if by.is_agent:
         if access.membership(reporter, organisation) is None or not reporter.is_active:
             raise Refused(_("The reporter must be a person of the organisation."), field="reporter")

@@ -11,7 +11,16 @@ from django.utils import timezone
 
 from incidents import actions, desk
 from incidents.defaults import ensure_defaults
-from incidents.models import Article, CannedText, CommunicationPlan, Incident, SLAPolicy, SupportPlan
+from incidents.intake import inbox
+from incidents.models import (
+    AlarmSource,
+    Article,
+    CannedText,
+    CommunicationPlan,
+    Incident,
+    SLAPolicy,
+    SupportPlan,
+)
 from incidents.sweep import sweep
 from portal import calendars
 from portal.demo import DEMO_PASSWORD
@@ -195,6 +204,39 @@ class Command(BaseCommand):
             late = 25 if title.startswith("Fine") else 6
             sweep(at + timedelta(minutes=late))
             self.finish(incident, level, at + timedelta(minutes=late), who)
+        self.alarm_of_last_week()
+
+    def alarm_of_last_week(self) -> None:
+        """Acme's Grafana reported it before anybody did, and said when it was over."""
+        at = self.ago(days=9)
+        acme = Organisation.objects.get(slug="acme")
+        source = AlarmSource(name="Grafana of Acme Bank", kind="grafana", organisation=acme, created_at=at)
+        source.make_token()
+        source.save()
+        self.send_alarm(source, "firing", at)
+        incident = source.alarms.get().incident
+        assert incident is not None
+        self.finish(incident, "P2", at + timedelta(minutes=6), "ada")
+        self.send_alarm(source, "resolved", at + timedelta(minutes=24))
+
+    def send_alarm(self, source: AlarmSource, status: str, at: datetime) -> None:
+        alert = {
+            "status": status,
+            "labels": {"alertname": "SlowSearch", "severity": "error", "service": "vector-store"},
+            "annotations": {"summary": "Similarity search slower than 2 s (p95)"},
+            "fingerprint": "c6eadffa33fcdf37",
+        }
+        inbox.process(
+            inbox.store(
+                "alarm",
+                via="http",
+                received_at=at,
+                dedupe_key=f"demo:{status}",
+                payload={"status": status, "alerts": [alert]},
+                source=source,
+            )[0].pk,
+            at,
+        )
 
     def finish(self, incident: Incident, level: str, at: datetime, who: str) -> None:
         agent = "elif" if level == "P2" else "deniz"

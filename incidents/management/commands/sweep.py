@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from incidents.intake import inbox
+from incidents.intake.alarms.heartbeat import sweep_silence
 from incidents.summaries import send_daily_summaries
 from incidents.sweep import sweep
 from portal import outbox
@@ -17,6 +18,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         read = inbox.sweep(timezone.now())
         done = sweep(timezone.now())
+        done["silent sources"] = sweep_silence(timezone.now())
         done["summaries"] = send_daily_summaries(timezone.now())
         report = outbox.sweep(timezone.now())
         # What the outbox has just delivered may decide verdicts.
