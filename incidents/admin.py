@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -250,11 +251,8 @@ class CommunicationPlanAdmin(HistoryAdmin):
         warnings = {"silence": plan_desk.plan_warnings(plan) if plan else []}
         return super().change_view(request, object_id, form_url, warnings | (extra_context or {}))
 
-    def response_add(
-        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
-    ) -> HttpResponse:
-        continue_url = reverse("admin:incidents_communicationplan_change", args=[obj.pk])
-        return super().response_add(request, obj, continue_url)
+    def response_post_save_add(self, request: HttpRequest, obj: CommunicationPlan) -> HttpResponse:
+        return redirect("admin:incidents_communicationplan_change", obj.pk)  # to edit the standard's rows
 
     def save_model(self, request: HttpRequest, obj: CommunicationPlan, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

@@ -75,7 +75,7 @@ def next_page(incident: Incident, now: datetime) -> NextPage | None:
     due = [(step, clock) for due, step, clock in coming if due == at]
     moments = dict.fromkeys(present.moment_words(step.key, str(clock.kind)) for step, clock in due)
     roles = [
-        (present.STAFF_ROLES[step.role], _heard(step, incident, max(at, now)))
+        (present.ROLE_NAMES[step.role], _heard(step, incident, max(at, now)))
         for step in {step.role: step for step, _clock in due}.values()
     ]
     return NextPage(at, at <= now, list(moments), roles)
@@ -151,7 +151,7 @@ def _page_words(event: IncidentEvent) -> str:
     if event.kind == "not_reached":
         return _("passed on: a message did not arrive")
     words = present.moment_words(event.payload["step"], event.payload["clock"].split("/")[0])
-    role = present.STAFF_ROLES[event.payload["role"]]
+    role = present.ROLE_NAMES[event.payload["role"]]
     if event.payload["number"] == 1:
         return f"{words} → {role}"
     number = _("page %(number)s") % {"number": event.payload["number"]}

@@ -110,6 +110,26 @@ class StepForm(HearingForm):
         fields = ["level", "kind", "percent", "after_minutes", "role", "way", "repeat_minutes", "max_pages",
                   "stop", "makes_major"]  # fmt: skip
         widgets: ClassVar[dict[str, Any]] = {"level": forms.HiddenInput}
+        labels: ClassVar[dict[str, Any]] = {
+            "percent": gettext_lazy("% of its time"),
+            "after_minutes": gettext_lazy("min late"),
+            "repeat_minutes": gettext_lazy("again every … min"),
+            "max_pages": gettext_lazy("times at most"),
+            "makes_major": gettext_lazy("makes it major"),
+        }
+
+    def __init__(self, *args: Any, level: str, **kwargs: Any) -> None:
+        super().__init__(*args, level=level, **kwargs)
+        for name in {"after_minutes", "max_pages"} & set(self.fields):
+            self.fields[name].required = False
+
+    def clean_after_minutes(self) -> int:
+        """Empty: at the breach itself."""
+        return self.cleaned_data["after_minutes"] or 0
+
+    def clean_max_pages(self) -> int:
+        """Empty: once."""
+        return self.cleaned_data["max_pages"] or 1
 
     def clean(self) -> dict[str, Any]:
         data = super().clean()
@@ -129,6 +149,22 @@ class LevelFormSet(forms.BaseInlineFormSet):
 
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
         return super().get_form_kwargs(index) | {"level": self.level}
+
+
+class RuleFormSet(LevelFormSet):
+    def clean(self) -> None:
+        """Refuse what somebody else added meanwhile; Django checks only the rows of this page."""
+        super().clean()
+        shown = [form.instance.pk for form in self.forms if form.instance.pk]
+        others = CommunicationRule.objects.filter(plan=self.instance, level=self.level).exclude(pk__in=shown)
+        taken = set(others.values_list("topic", "role"))
+        for form in self.forms:
+            data = form.cleaned_data if form.is_valid() else {}
+            if (data.get("topic"), data.get("role")) in taken and not data.get("DELETE"):
+                raise ValidationError(
+                    _("“%(rule)s” is in the plan already. Open the page again to see it.")
+                    % {"rule": form.instance}
+                )
 
 
 class StepFormSet(LevelFormSet):
@@ -156,6 +192,7 @@ class LevelInline(RoleTabularInline):
     roles = rights(StaffRole.AGENT, StaffRole.HEAD_OF_SUPPORT, StaffRole.HEAD_OF_SUPPORT)
     level = ""
     tab = True
+    hide_title = True
     subject = ""  # the column whose declared order is that of the rows
     subjects: ClassVar[list[str]] = []
 
@@ -181,7 +218,7 @@ class LevelInline(RoleTabularInline):
 class RuleInline(LevelInline):
     model = CommunicationRule
     form = RuleForm
-    formset = LevelFormSet
+    formset = RuleFormSet
     fields = ["level", "topic", "role", "way"]
     subject, subjects = "topic", Topic.values
 

@@ -37,6 +37,14 @@ STAFF_ROLES = {
     "head_of_support": gettext_lazy("the head of support"),
     "team": gettext_lazy("the whole support team"),
 }
+ROLE_NAMES = {
+    "owner": gettext_lazy("owner"),
+    "on_call": gettext_lazy("on call"),
+    "backup": gettext_lazy("backup"),
+    "duty_manager": gettext_lazy("duty manager"),
+    "head_of_support": gettext_lazy("head of support"),
+    "team": gettext_lazy("whole team"),
+}
 STATE_WORDS = {
     "running": gettext_lazy("Running"),
     "paused": gettext_lazy("Paused"),

@@ -230,10 +230,10 @@ def _moment_words(steps: list[Step]) -> list[str]:
     if ours:
         words.append(_("%(moment)s we call %(who)s.") % {"moment": moment, "who": listed(ours)})
     words += [_again(step) for step in steps if step.repeat_minutes and step.role in STAFF_ROLES]
-    if yours:
-        words.append(_("%(moment)s we tell %(who)s.") % {"moment": moment, "who": listed(yours)})
     if any(step.makes_major for step in steps):
         words.append(_("It is then a major incident."))
+    if yours:
+        words.append(_("%(moment)s we tell %(who)s.") % {"moment": moment, "who": listed(yours)})
     return words
 
 

@@ -185,18 +185,16 @@ def _names(pks: list[int], found: _Found) -> str:
 
 
 def _escalated_sentence(facts: dict[str, Any], found: _Found) -> str:
-    """Who was paged, by which step of the chain, for which clock, and how."""
+    """Who was paged, by which step of the chain, for which clock."""
     told = {
         "moment": present.moment_words(facts["step"], facts["clock"].split("/")[0]),
         "names": _names(facts["people"], found),
-        "role": present.STAFF_ROLES[facts["role"]],
-        "channels": present.channel_words(facts["channels"], is_every=facts["is_every_channel"]),
+        "role": present.ROLE_NAMES[facts["role"]],
+        "number": facts["number"],
     }
     if facts["number"] == 1:
-        return _("%(moment)s: paged %(names)s (%(role)s) by %(channels)s") % told
-    return _("%(moment)s: paged %(names)s again (%(role)s, page %(number)s) by %(channels)s") % (
-        told | {"number": facts["number"]}
-    )
+        return _("%(moment)s: paged %(names)s (%(role)s)") % told
+    return _("%(moment)s: paged %(names)s again (%(role)s, page %(number)s)") % told
 
 
 def _major_sentence(facts: dict[str, Any], found: _Found) -> str:

@@ -166,9 +166,8 @@ class Command(BaseCommand):
         for week in range(-2, 3):
             person, backup = turns[week % 2], turns[(week + 1) % 2]
             from_at, until_at = monday + timedelta(weeks=week), monday + timedelta(weeks=week + 1)
-            spans = [(from_at, gap[0]), (gap[1], until_at)] if week == 1 else [(from_at, until_at)]
-            for start, end in spans:
-                self.shift("on_call", person, start, end, backup)
+            late = timedelta(hours=4 if week == 1 else 0)  # the gap: nobody is on call until 13:00
+            self.shift("on_call", person, from_at + late, until_at, backup)
             self.shift("duty_manager", self.people["mert"], from_at, until_at, self.people["selin"])
         self.shift(
             "head_of_support", self.people["selin"], monday - timedelta(weeks=2), monday + timedelta(weeks=3)
