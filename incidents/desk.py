@@ -93,6 +93,7 @@ def desk_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
     now = timezone.now()
     views = present.clock_views(incident, now)
     items = timeline_items(incident, person_of(request))
+    pages = paging_view.last_pages(incident)
     offered = [verb for verb in STAFF_VERBS.values() if is_offered(verb, incident, person_of(request))]
     return {
         "incident": incident,
@@ -110,7 +111,8 @@ def desk_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "seen": items[-1].event_id if items else 0,
         "duties": paging_view.on_duty(now),
         "next_page": paging_view.next_page(incident, now),
-        "last_pages": paging_view.last_pages(incident),
+        "last_pages": pages,
+        "has_lost_page": any(page.is_lost for page in pages),
     }
 
 

@@ -132,6 +132,11 @@ class SentPage:
     words: str
     deliveries: list[Delivery]
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether somebody was not reached by it."""
+        return any(delivery.look == "breached" for delivery in self.deliveries)
+
 
 def last_pages(incident: Incident) -> list[SentPage]:
     """The newest pages of the incident, newest first, each with its messages."""

@@ -153,7 +153,13 @@ def hand_over(request: HttpRequest, pk: int) -> HttpResponse:
             else:
                 messages.success(request, handed_over_words(made))
                 return redirect("admin:incidents_shift_changelist")
-    context = {"shift": shift, "form": form, "now": now, "has_begun": shift.from_at <= now}
+    context = {
+        "shift": shift,
+        "form": form,
+        "now": now,
+        "has_begun": shift.from_at <= now,
+        "is_over": shift.until_at <= now,
+    }
     return render(request, "admin/incidents/shift/hand_over.html", context, status=status)
 
 
@@ -188,6 +194,12 @@ class ShiftForm(ModelForm):
     class Meta:
         model = Shift
         fields = ["role", "person", "backup", "from_at", "until_at"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        zone = _("In %(zone)s.") % {"zone": timezone.get_current_timezone_name()}
+        for name in {"from_at", "until_at"} & set(self.fields):
+            self.fields[name].help_text = zone
 
     def clean(self) -> dict[str, Any]:
         """Hold the rota while it is checked and changed; make the weeks that follow, and check them too."""

@@ -158,10 +158,6 @@ class Command(BaseCommand):
         """Two weeks behind and two ahead: Deniz and Elif in turn, and one gap next week, for gaps to be seen."""
         today = timezone.localtime(self.now).date()
         monday = timezone.make_aware(datetime.combine(today - timedelta(days=today.weekday()), time(9)))
-        gap = (
-            monday + timedelta(days=12, hours=9),
-            monday + timedelta(days=13),
-        )  # Saturday 18:00 to Sunday 09:00
         turns = [self.people["deniz"], self.people["elif"]]
         for week in range(-2, 3):
             person, backup = turns[week % 2], turns[(week + 1) % 2]
