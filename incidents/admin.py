@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -16,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from incidents import alarm_desk, desk, inbox_desk
+from incidents import alarm_desk, desk, inbox_desk, plan_desk, rota_desk
 from incidents.models import (
     Article,
     ArticleVersion,
@@ -24,6 +25,7 @@ from incidents.models import (
     CommunicationPlan,
     InboundMessage,
     Incident,
+    Shift,
     SLAPolicy,
     SLAPolicyVersion,
     SLATarget,
@@ -119,8 +121,11 @@ class IncidentAdmin(RoleAdmin):
         return format_html('<span class="level">{}</span> {}', incident.level, claimed)
 
     @admin.display(description=gettext_lazy("Incident"), ordering="pk")
-    def what(self, incident: Incident) -> str:
-        return f"{incident.reference} {incident.title}"
+    def what(self, incident: Incident) -> str | SafeString:
+        words = f"{incident.reference} {incident.title}"
+        if not incident.is_major:
+            return words
+        return format_html('{} <span class="label label-major">{}</span>', words, _("Major incident"))
 
     @admin.display(description=gettext_lazy("Status"), ordering="status")
     def state_label(self, incident: Incident) -> SafeString:
@@ -305,9 +310,26 @@ class SLAPolicyVersionAdmin(RoleAdmin):
 
 @admin.register(CommunicationPlan)
 class CommunicationPlanAdmin(HistoryAdmin):
+    """Who hears what and who is called when, level by level. A new plan starts with the standard's rows."""
+
     roles = HEAD_WRITES
     list_display = ["name", "reminder_days", "close_days"]
     search_fields = ["name"]
+    inlines = plan_desk.INLINES
+    change_form_before_template = "admin/incidents/communicationplan/_warnings.html"
+
+    def get_inlines(self, request: HttpRequest, obj: CommunicationPlan | None) -> list[Any]:
+        return self.inlines if obj else []
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        plan = self.get_object(request, object_id)
+        warnings = {"silence": plan_desk.plan_warnings(plan) if plan else []}
+        return super().change_view(request, object_id, form_url, warnings | (extra_context or {}))
+
+    def response_post_save_add(self, request: HttpRequest, obj: CommunicationPlan) -> HttpResponse:
+        return redirect("admin:incidents_communicationplan_change", obj.pk)  # to edit the standard's rows
 
     def save_model(self, request: HttpRequest, obj: CommunicationPlan, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -321,6 +343,9 @@ class SupportPlanAdmin(HistoryAdmin):
     list_display = ["organisation", "policy_version", "calendar", "communication_plan", "has_bridge"]
     list_select_related = ["organisation", "policy_version__policy", "calendar", "communication_plan"]
     autocomplete_fields = ["organisation", "policy_version", "calendar", "communication_plan"]
+
+
+admin.site.register(Shift, rota_desk.ShiftAdmin)
 
 
 @admin.register(CannedText)

@@ -248,6 +248,11 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
             return self.use(actions.decide_contest, shapes.DecisionSerializer)
         return self.use(actions.contest_lowering, shapes.ReasonSerializer)
 
+    @verb(shapes.ReasonSerializer, "major-incident")
+    def major_incident(self, request: Request, reference: str) -> Response:
+        """A duty manager declares a major incident: an RCA is owed from now on."""
+        return self.use(actions.declare_major, shapes.ReasonSerializer)
+
     # --- work ---
 
     @verb(None, "acknowledgement")

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -19,9 +19,18 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from incidents import actions, notify, present
-from incidents.models import Article, ArticleVersion, CannedText, Channel, Contest, Incident, Status
-from incidents.models.incident import IncidentQuerySet
+from incidents import actions, notify, paging_view, present
+from incidents.models import (
+    Article,
+    ArticleVersion,
+    CannedText,
+    Channel,
+    Clock,
+    Contest,
+    Incident,
+    Status,
+)
+from incidents.models.incident import UNRESOLVED, IncidentQuerySet
 from incidents.preview import Preview, preview
 from incidents.staff_forms import COMPOSER, STAFF_VERBS, StaffOpenForm, StaffVerb, VerbForm
 from incidents.timeline_view import TimelineItem, timeline_items
@@ -32,12 +41,20 @@ STATUS_OF = {"permission": 403, "state": 409, "stale": 409, "invalid": 400}
 SOON = timedelta(minutes=60)
 View = Callable[[IncidentQuerySet, User, datetime], IncidentQuerySet]
 
+
+def majors(incidents: IncidentQuerySet) -> IncidentQuerySet:
+    """Major incidents that owe anything still: a solution, or their RCA."""
+    owed = Clock.objects.filter(incident=OuterRef("pk"), kind="rca", ended_at=None)
+    return incidents.exclude(major_at=None).filter(Q(status__in=UNRESOLVED) | Exists(owed))
+
+
 VIEWS: dict[str, tuple[Any, View]] = {
     "open": (gettext_lazy("Open"), lambda q, user, now: q.unresolved()),
     "breaching": (
         gettext_lazy("Breaching soon"),
         lambda q, user, now: q.unresolved().filter(next_due_at__lte=now + SOON),
     ),
+    "major": (gettext_lazy("Major"), lambda q, user, now: majors(q)),
     "not-validated": (
         gettext_lazy("Not validated"),
         lambda q, user, now: q.unresolved().filter(validated_level=""),
@@ -76,6 +93,7 @@ def desk_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
     now = timezone.now()
     views = present.clock_views(incident, now)
     items = timeline_items(incident, person_of(request))
+    pages = paging_view.last_pages(incident)
     offered = [verb for verb in STAFF_VERBS.values() if is_offered(verb, incident, person_of(request))]
     return {
         "incident": incident,
@@ -92,6 +110,10 @@ def desk_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "composer": [verb for verb in offered if verb.name in COMPOSER],
         "canned": CannedText.objects.all(),
         "seen": items[-1].event_id if items else 0,
+        "duties": paging_view.on_duty(now),
+        "next_page": paging_view.next_page(incident, now),
+        "last_pages": pages,
+        "has_lost_page": any(page.is_lost for page in pages),
     }
 
 
@@ -108,6 +130,8 @@ def is_offered(verb: StaffVerb, incident: Incident, user: User) -> bool:
         return False
     if verb.name == "start_intervention" and incident.intervention_started_at:
         return incident.clocks.filter(kind="target_action", ended_at=None).exists()
+    if verb.name == "declare_major":
+        return not incident.is_major
     if verb.name == "request_rca":
         return actions.can_request_rca(incident)
     if verb.name == "decide_contest":
@@ -123,7 +147,7 @@ def incident_page(request: HttpRequest, object_id: str) -> HttpResponse:
         (
             verb,
             verb.form(initial=initial, incident=incident, auto_id=f"{verb.name}_%s"),
-            heard_by(verb, incident, request),
+            hearers(verb, incident, request),
         )
         for verb in context["composer"]
     ]
@@ -135,6 +159,20 @@ def heard_by(verb: StaffVerb, incident: Incident, request: HttpRequest) -> list[
     if not verb.event:
         return []
     return notify.who_would_hear(verb.event, incident, timezone.now(), person_of(request))
+
+
+def hearers(verb: StaffVerb, incident: Incident, request: HttpRequest) -> dict[str, Any]:
+    """Who would hear of the verb on both sides, by name and channel, for a dialog or composer."""
+    staff: list[notify.Heard] = []
+    if verb.event:
+        staff = notify.who_would_hear(
+            verb.event, incident, timezone.now(), person_of(request), is_for_staff=True
+        )
+    return {
+        "customer": paging_view.Audience.of(heard_by(verb, incident, request)),
+        "staff": paging_view.Audience.of(staff),
+        "is_later": verb.name == "schedule_status_update",
+    }
 
 
 @require_safe
@@ -188,10 +226,17 @@ def carry_out(request: HttpRequest, incident: Incident, verb: StaffVerb, form: V
             return stale_page(request, incident, verb, form, refused)
         form.add_error(refused.field if refused.field in form.fields else None, refused.reason)
         return verb_page(request, incident, verb, form, STATUS_OF[refused.kind])
-    told = _("%(count)s people of the customer are told.") % {"count": len(heard)} if heard else ""
+    told = told_words(heard) if verb.name != "schedule_status_update" else ""
     done = _("%(verb)s: done.") % {"verb": verb.title}
     messages.success(request, f"{done} {told}".strip())
     return redirect("admin:incidents_incident_change", incident.pk)
+
+
+def told_words(heard: list[notify.Heard]) -> str:
+    """Whom of the customer's side a verb has told: up to six by name."""
+    if len(heard) > paging_view.FOLD:
+        return _("%(count)s people of the customer are told.") % {"count": len(heard)}
+    return _("Told: %(names)s.") % {"names": present.listed(heard)} if heard else ""
 
 
 def stale_page(
@@ -242,7 +287,7 @@ def verb_page(
         "incident": incident,
         "verb": verb,
         "form": form,
-        "heard": heard_by(verb, incident, request),
+        "heard": hearers(verb, incident, request),
         "newer": newer or [],
         "shown": shown,
         "refusal": actions.may(verb.name, incident, person_of(request)),

@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.utils.translation import gettext_lazy
 
 from incidents import audiences
 from incidents.mail_contexts import context_of, is_public_still
 from incidents.models import Channel, Clock, Incident, IncidentEvent, Involved, ReplyAddress, Topic
 from incidents.models.agreement import CUSTOMER_ROLES
 from incidents.models.plans import plan_of, rules_of, steps_of
+from incidents.present import CHANNELS
 from portal import outbox
 from portal.channels.base import Rendered
 from portal.endpoints import endpoint_of, room_of
@@ -27,7 +27,6 @@ from portal.mails import reading_as, render_mail
 from portal.models import Endpoint, Organisation, OutboxMessage, User
 
 ANSWERS_APART = timedelta(hours=24)
-CHANNEL_WORDS = {"email": gettext_lazy("e-mail"), "webhook": gettext_lazy("webhook")}
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Heard:
 
     def __str__(self) -> str:
         name = str(self.person or self.endpoint)
-        words = [str(CHANNEL_WORDS[channel]) for channel in usable_channels(self)]
+        words = [str(CHANNELS[channel]) for channel in usable_channels(self)]
         return f"{name} ({', '.join(words if self.is_every_channel else words[:1])})"
 
     @property

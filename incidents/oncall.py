@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
@@ -73,13 +73,26 @@ def gaps(role: str, from_at: datetime, until_at: datetime) -> list[Gap]:
     return found
 
 
+def lock_rota() -> None:
+    """Hold the rota until the transaction ends, so that a check and the change after it are one.
+
+    TransactionManagementError outside of a transaction. On SQLite the transaction holds the database anyway.
+    """
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("The rota is locked within a transaction.")
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {Shift._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")
+
+
 def hand_over(shift: Shift, *, to: User, now: datetime) -> Shift:
     """Give what is left of a shift to somebody else; what has passed stays as it was.
 
     A backup who takes over leaves their place to the one they relieve. Raises RotaError.
     """
     with transaction.atomic():
-        shift = Shift.objects.select_for_update().get(pk=shift.pk)
+        lock_rota()
+        shift = Shift.objects.select_related("person", "backup").get(pk=shift.pk)
         if shift.until_at <= now:
             raise RotaError(_("This shift is over. Choose one that has not ended."))
         if not to.is_agent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,24 @@ TARGET_LABELS = {
     sla.Deliverable.INTERVENTION: gettext_lazy("Intervention"),
     sla.Deliverable.ACTION_PLAN: gettext_lazy("Action plan"),
     sla.Deliverable.RELEASE_OR_SOLUTION: gettext_lazy("Release or documented solution"),
+}
+CHANNELS = {"email": gettext_lazy("e-mail"), "webhook": gettext_lazy("webhook")}
+# The vendor's roles within a sentence.
+STAFF_ROLES = {
+    "owner": gettext_lazy("the owner"),
+    "on_call": gettext_lazy("whoever is on call"),
+    "backup": gettext_lazy("the backup"),
+    "duty_manager": gettext_lazy("the duty manager"),
+    "head_of_support": gettext_lazy("the head of support"),
+    "team": gettext_lazy("the whole support team"),
+}
+ROLE_NAMES = {
+    "owner": gettext_lazy("owner"),
+    "on_call": gettext_lazy("on call"),
+    "backup": gettext_lazy("backup"),
+    "duty_manager": gettext_lazy("duty manager"),
+    "head_of_support": gettext_lazy("head of support"),
+    "team": gettext_lazy("whole team"),
 }
 STATE_WORDS = {
     "running": gettext_lazy("Running"),
@@ -200,12 +218,53 @@ def clocks_json(incident: Incident, now: datetime) -> list[dict[str, Any]]:
 
 def headline(incident: Incident, views: Iterable[ClockView]) -> dict[str, Any]:
     """The first line of an incident: state in words, owner, the next promise with its time."""
+    views = list(views)
     upcoming = next(iter(current_clocks(views)), None)
     return {
         "status_word": incident.get_status_display(),
         "owner": incident.assignee.get_full_name() if incident.assignee else _("no owner yet"),
         "clock": upcoming,
+        "owes_rca": incident.is_major and owes_rca(incident, views),
     }
+
+
+def owes_rca(incident: Incident, views: Iterable[ClockView]) -> bool:
+    """Whether the RCA of a major incident is still to come: its clock runs, or will with the resolution."""
+    clocks = [view for view in views if view.kind == sla.Kind.RCA and view.cycle == incident.cycle]
+    if clocks:
+        return any(view.is_owed for view in clocks)
+    targets = incident.policy_version.targets.filter(level=incident.level, kind=sla.Kind.RCA)
+    return incident.is_unresolved and targets.exists()
+
+
+def listed(words: Sequence[Any]) -> str:
+    """“a”, “a and b”, “a, b and c”."""
+    *before, last = map(str, words)
+    if not before:
+        return last
+    return _("%(before)s and %(last)s") % {"before": ", ".join(before), "last": last}
+
+
+def moment_words(key: str, kind: str) -> str:
+    """The moment of a step, by its key and its clock: “80 % of First response”, “First response late”."""
+    when, _colon, _role = key.partition(":")
+    clock = KIND_LABELS[kind]
+    if when.endswith("%"):
+        return _("%(percent)s %% of %(clock)s") % {"percent": when[:-1], "clock": clock}
+    if when in ("+0", ""):
+        return _("%(clock)s late") % {"clock": clock}
+    return _("%(clock)s late by %(minutes)s min") % {"clock": clock, "minutes": when[1:]}
+
+
+def channel_words(channels: Sequence[str], *, is_every: bool) -> str:
+    """“e-mail”, “e-mail and webhook at once”, “e-mail, or webhook if that fails”."""
+    names = [str(CHANNELS[name]) for name in channels]
+    if len(names) == 1:
+        return names[0]
+    both = {"first": names[0], "second": names[1]}
+    if is_every:
+        return _("%(first)s and %(second)s at once") % both
+    return _("%(first)s, or %(second)s if that fails") % both
 
 
 # --- alarms ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,8 +10,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 
+from incidents import audiences
 from incidents.defaults import plan_for
-from incidents.models import SLATarget
+from incidents.escalation import Step, Stop
+from incidents.models import Incident, Involved, SLATarget, Topic
+from incidents.models.agreement import CUSTOMER_ROLES
+from incidents.models.plans import Rule, rules_of, steps_of
+from incidents.present import STAFF_ROLES, channel_words, listed
+from portal.endpoints import room_of
 from portal.models import CalendarVersion, Organisation
 from portal.models.calendars import WEEKDAYS
 
@@ -38,6 +45,34 @@ ACTIONS = {
     "intervention": gettext_lazy("active intervention"),
     "action_plan": gettext_lazy("action plan"),
     "release_or_solution": gettext_lazy("a planned release or a documented solution"),
+}
+# The customer's roles within a sentence, and what a message is about.
+CUSTOMERS = {
+    Involved.REPORTER: gettext_lazy("the reporter"),
+    Involved.PARTICIPANTS: gettext_lazy("everybody of you who wrote in it"),
+    Involved.P1_CONTACTS: gettext_lazy("your P1 contacts"),
+    Involved.SUBSCRIBERS: gettext_lazy("colleagues who follow every incident"),
+    Involved.ESCALATION_CONTACTS: gettext_lazy("your escalation contacts"),
+    Involved.ROOM: gettext_lazy("your own room"),
+}
+TOPICS = {
+    Topic.RECEIPT: gettext_lazy("the receipt of a report"),
+    Topic.LEVEL: gettext_lazy("verdicts on the level"),
+    Topic.ANSWER: gettext_lazy("answers and questions of our engineers"),
+    Topic.STATUS_UPDATE: gettext_lazy("status updates"),
+    Topic.PROGRESS: gettext_lazy("progress of the work"),
+    Topic.SOLUTION: gettext_lazy("the solution"),
+    Topic.LATENESS: gettext_lazy("whatever is late"),
+}
+CLOCKS = {
+    "first_response": gettext_lazy("the first response"),
+    "target_action": gettext_lazy("the target action"),
+    "status_update": gettext_lazy("a status update"),
+    "rca": gettext_lazy("the RCA"),
+}
+STOPS = {
+    Stop.ACKNOWLEDGED: gettext_lazy("until somebody takes the incident up"),
+    Stop.DELIVERED: gettext_lazy("until it is delivered"),
 }
 ORDER = ["first_response", "target_action", "status_update", "rca"]
 
@@ -116,11 +151,158 @@ def level_cards(organisation: Organisation, now: datetime) -> list[dict[str, Any
     return cards
 
 
+# --- the communication plan ---
+
+Words = list[tuple[str, list[str]]]  # headings, each with its sentences
+
+
+def communication_words(
+    level: str, rules: Iterable[Rule], steps: Iterable[Step], targets: Iterable[SLATarget], *, has_room: bool
+) -> Words:
+    """The communication plan of one level as a customer reads it: headings with short sentences.
+
+    `has_room` says whether the customer has a room of its own, where its webhooks end. No names of staff.
+    """
+    own = [step for step in steps if step.level == level]
+    words = [
+        (_("Who of you hears what"), hearing_words([r for r in rules if r.level == level], has_room)),
+        (_("How often you hear while it is open"), update_words(level, targets)),
+        (_("Whom we call when time runs low"), calling_words([s for s in own if s.percent is not None])),
+        (_("Whom we call when it is late"), calling_words([s for s in own if s.percent is None])),
+    ]
+    return [(heading, sentences) for heading, sentences in words if sentences]
+
+
+def hearing_words(rules: Iterable[Rule], has_room: bool) -> list[str]:
+    """One sentence for all topics that reach the same people by the same channels."""
+    by_topic: dict[str, dict[str, list[str]]] = {}
+    for rule in rules:
+        if rule.role in CUSTOMERS and rule.topic in TOPICS and (rule.role != Involved.ROOM or has_room):
+            by_way = by_topic.setdefault(rule.topic, {})
+            by_way.setdefault(_way(rule, has_room), []).append(str(CUSTOMERS[Involved(rule.role)]))
+    topics: dict[str, list[str]] = {}
+    for topic in TOPICS:
+        if topic in by_topic:
+            heard = "; ".join(f"{listed(roles)}, {way}" for way, roles in by_topic[topic].items())
+            topics.setdefault(heard, []).append(str(TOPICS[topic]))
+    return [
+        _sentence(_("%(who)s: %(topics)s") % {"who": who, "topics": listed(t)}) for who, t in topics.items()
+    ]
+
+
+def _way(rule: Rule, has_room: bool) -> str:
+    if rule.role == Involved.ROOM:
+        return _("by webhook")
+    channels = rule.channels if has_room else ("email",)
+    return _("by %(channels)s") % {"channels": channel_words(channels, is_every=rule.is_every_channel)}
+
+
+def update_words(level: str, targets: Iterable[SLATarget]) -> list[str]:
+    """How often status updates are due: the SLA targets say so, and nothing else does."""
+    target = next((t for t in targets if (t.level, t.kind) == (level, "status_update")), None)
+    if target is None:
+        return [_("You get a status update when something changes.")]
+    return [
+        _("You get a status update %(how_often)s.") % {"how_often": time_words(target)},
+        _("Each names the time of the next one."),
+    ]
+
+
+def calling_words(steps: Sequence[Step]) -> list[str]:
+    """Who is called at which moment of which clock, in the order of the clocks and of time."""
+    moments: dict[tuple[int, int, int], list[Step]] = {}
+    for step in steps:
+        moments.setdefault((ORDER.index(step.kind), step.percent or 0, step.after_minutes), []).append(step)
+    sentences = []
+    for _moment, together in sorted(moments.items()):
+        sentences += _moment_words(together)
+    return sentences
+
+
+def _moment_words(steps: list[Step]) -> list[str]:
+    """One moment: who is called, then who is called again, then who of the customer hears."""
+    moment = _when(steps[0])
+    ours = list(dict.fromkeys(str(STAFF_ROLES[step.role]) for step in steps if step.role in STAFF_ROLES))
+    yours = list(
+        dict.fromkeys(CUSTOMERS[Involved(step.role)] for step in steps if step.role in CUSTOMER_ROLES)
+    )
+    words = []
+    if ours:
+        words.append(_("%(moment)s we call %(who)s.") % {"moment": moment, "who": listed(ours)})
+    words += [_again(step) for step in steps if step.repeat_minutes and step.role in STAFF_ROLES]
+    if any(step.makes_major for step in steps):
+        words.append(_("It is then a major incident."))
+    if yours:
+        words.append(_("%(moment)s we tell %(who)s.") % {"moment": moment, "who": listed(yours)})
+    return words
+
+
+def _when(step: Step) -> str:
+    clock = {"clock": CLOCKS[step.kind]}
+    if step.percent is not None:
+        return _("At %(percent)s %% of the time for %(clock)s") % (clock | {"percent": step.percent})
+    if step.after_minutes:
+        return ngettext(
+            "%(count)s minute after %(clock)s was due",
+            "%(count)s minutes after %(clock)s was due",
+            step.after_minutes,
+        ) % (clock | {"count": step.after_minutes})
+    return _("When %(clock)s is late") % clock
+
+
+def _again(step: Step) -> str:
+    told = {
+        "who": STAFF_ROLES[step.role],
+        "minutes": step.repeat_minutes,
+        "count": step.max_pages,
+        "stop": STOPS[step.stop],
+    }
+    words = _("%(who)s is called every %(minutes)s minutes, %(count)s times at most, %(stop)s") % told
+    return _sentence(words)
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def major_words(steps: Iterable[Step]) -> list[str]:
+    """What a major incident is, and what follows from it."""
+    late = dict.fromkeys((step.level, step.kind) for step in steps if step.makes_major)
+    words = [
+        _("%(level)s becomes one when %(clock)s is late.") % {"level": level, "clock": CLOCKS[kind]}
+        for level, kind in late
+    ]
+    return [
+        _("A major incident is one in which a promise to you was badly broken."),
+        *words,
+        _("A duty manager can declare any incident to be one."),
+        _("We then owe you an RCA where your plan would give one only on request."),
+    ]
+
+
+def contact_words(organisation: Organisation) -> list[str]:
+    """Who of the organisation hears when a promise is broken, by name: these are the reader's colleagues."""
+    contacts = list(audiences.escalation_contacts(Incident(organisation=organisation)))
+    if not contacts:
+        return [_("Nobody is named yet, and you have no manager. Tell us whom to call.")]
+    named = _("Your escalation contacts: %(names)s.") % {"names": listed(contacts)}
+    return [named, _("They hear when something promised is late. Tell us if it should be somebody else.")]
+
+
 def promise_of(organisation: Organisation, now: datetime) -> dict[str, Any]:
     """All that `/sla/` says of one organisation's plan."""
     plan = plan_for(organisation, now)
     version = plan.calendar.current_version
+    rules, steps = rules_of(plan.communication_plan), steps_of(plan.communication_plan)
+    targets = list(plan.policy_version.targets.all())
+    has_room = room_of(organisation) is not None
     return {
+        "communication": [
+            (level, communication_words(level, rules, steps, targets, has_room=has_room))
+            for level in DEFINITIONS
+        ],
+        "major": major_words(steps),
+        "contacts": contact_words(organisation),
         "organisation": organisation,
         "plan": plan,
         "levels": level_cards(organisation, now),

@@ -66,6 +66,9 @@ class IncidentSerializer(serializers.ModelSerializer):
     )
     validated_level = serializers.SerializerMethodField()
     assignee = serializers.CharField(source="assignee.name", read_only=True, default=None, allow_null=True)
+    is_major = serializers.BooleanField(
+        read_only=True, help_text="A major incident: an RCA is owed whatever the level."
+    )
     clocks = serializers.SerializerMethodField()
 
     class Meta:
@@ -78,6 +81,7 @@ class IncidentSerializer(serializers.ModelSerializer):
             "validated_level",
             "level",
             "status",
+            "is_major",
             "impact",
             "services",
             "organisation",

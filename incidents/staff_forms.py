@@ -244,7 +244,7 @@ STAFF_VERBS = {
         StaffVerb("assign", _("Assign"), _("Assign"), AssignForm),
         StaffVerb("start_intervention", _("Start the intervention"), _("Start"), InterventionForm, "intervention_started"),
         StaffVerb("file_action_plan", _("File the action plan"), _("File"), ActionPlanForm, "action_plan_filed"),
-        StaffVerb("schedule_status_update", _("Schedule an update"), _("Schedule"), ScheduledUpdateForm),
+        StaffVerb("schedule_status_update", _("Schedule an update"), _("Schedule"), ScheduledUpdateForm, "status_update_published"),
         StaffVerb("release_held_update", _("Publish the pending update"), _("Publish"), EmptyForm, "status_update_published"),
         StaffVerb("discard_status_update", _("Discard the pending update"), _("Discard"), EmptyForm),
         StaffVerb("plan_release", _("Plan a release"), _("Plan"), PlanReleaseForm, "release_planned"),
@@ -255,9 +255,10 @@ STAFF_VERBS = {
         StaffVerb("restore", _("Service restored"), _("Record"), OptionalTextForm, "restored"),
         StaffVerb("resolve", _("Resolve"), _("Resolve"), ResolveForm, "resolved"),
         StaffVerb("reopen", _("Reopen"), _("Reopen"), ReasonForm, "reopened"),
-        StaffVerb("withdraw", _("Withdraw for the customer"), _("Withdraw"), ReasonForm),
+        StaffVerb("withdraw", _("Withdraw for the customer"), _("Withdraw"), ReasonForm, "withdrawn"),
         StaffVerb("mark_duplicate", _("Mark as duplicate"), _("Close as duplicate"), DuplicateForm, "marked_duplicate"),
-        StaffVerb("request_rca", _("Request an RCA"), _("Request"), EmptyForm),
+        StaffVerb("request_rca", _("Request an RCA"), _("Request"), EmptyForm, "rca_requested"),
+        StaffVerb("declare_major", _("Declare a major incident"), _("Declare it"), ReasonForm, "declared_major"),
         StaffVerb("change_promise", _("Move to another agreement"), _("Move the clocks"), PromiseForm, "promise_changed"),
     ]
 }  # fmt: skip

@@ -22,7 +22,6 @@ from incidents.models import (
     InboundMessage,
     Incident,
     IncidentEvent,
-    Involved,
     LevelValidation,
     Message,
     Release,
@@ -60,8 +59,8 @@ class TimelineItem:
 
     @property
     def look(self) -> str:
-        """Which of the four looks it has: internal, update, words or fact."""
-        if self.is_internal:
+        """Which of the four looks it has: internal words, update, words, or a fact that nobody wrote."""
+        if self.is_internal and (self.message is not None or self.update is not None):
             return "internal"
         if self.update is not None:
             return "update"
@@ -221,13 +220,23 @@ def _names(pks: list[int], found: _Found) -> str:
 
 
 def _escalated_sentence(facts: dict[str, Any], found: _Found) -> str:
-    kind = present.KIND_LABELS[facts["clock"].split("/")[0]]
-    return _("%(clock)s: paged %(names)s (%(role)s, page %(number)s)") % {
-        "clock": kind,
+    """Who was paged, by which step of the chain, for which clock."""
+    told = {
+        "moment": present.moment_words(facts["step"], facts["clock"].split("/")[0]),
         "names": _names(facts["people"], found),
-        "role": Involved(facts["role"]).label,
+        "role": present.ROLE_NAMES[facts["role"]],
         "number": facts["number"],
     }
+    if facts["number"] == 1:
+        return _("%(moment)s: paged %(names)s (%(role)s)") % told
+    return _("%(moment)s: paged %(names)s again (%(role)s, page %(number)s)") % told
+
+
+def _major_sentence(facts: dict[str, Any], found: _Found) -> str:
+    if not facts.get("clock"):
+        return _("declared it a major incident: an RCA is owed")
+    kind = present.KIND_LABELS[facts["clock"].split("/")[0]]
+    return _("a major incident now, for this is late: %(clock)s. An RCA is owed") % {"clock": kind}
 
 
 def _lateness_sentence(facts: dict[str, Any], found: _Found) -> str:
@@ -306,7 +315,7 @@ SENTENCES: dict[str, Callable[[dict[str, Any], _Found], str]] = {
     "rca_requested": lambda f, r: _("asked for an RCA"),
     "escalated": _escalated_sentence,
     "lateness_told": _lateness_sentence,
-    "declared_major": lambda f, r: _("major incident: an RCA is owed"),
+    "declared_major": _major_sentence,
     "not_reached": _not_reached_sentence,
     "alarm_joined": lambda f, r: _with_alarm(_("another alarm is part of it"), f, r),
     "alarm_resolved": lambda f, r: _with_alarm(_("the alarm source says that it is over"), f, r),

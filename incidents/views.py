@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import condition, require_http_methods, require_safe
 
-from incidents import actions, notify, present, promise_words
+from incidents import actions, notify, paging_view, present, promise_words
 from incidents.forms import (
     ConfirmForm,
     ContestForm,
@@ -212,6 +212,7 @@ def detail(request: HttpRequest, reference: str) -> HttpResponse:
         "confirm_form": ConfirmForm(prefix="confirm"),
         "reopen_form": ReopenForm(prefix="reopen"),
         "withdraw_form": WithdrawForm(prefix="withdraw"),
+        "reply_goes_to": paging_view.goes_to("reply", incident, timezone.now(), person_of(request)),
     }
     return render(request, "incidents/detail.html", context | forms_by_verb)
 
@@ -285,7 +286,11 @@ def act(
             else:
                 messages.success(request, done(incident))
                 return redirect(incident)
-    context = detail_context(request, incident) | {"form": form, "title": verb_title(verb)}
+    context = detail_context(request, incident) | {
+        "form": form,
+        "title": verb_title(verb),
+        "goes_to": paging_view.goes_to(verb.__name__, incident, timezone.now(), person_of(request)),
+    }
     return render(request, "incidents/act.html", context, status=status)
 
 

@@ -9,7 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from incidents.desk import VIEWS
-from incidents.models import InboundMessage, Incident
+from incidents.models import InboundMessage, Incident, Shift
+from incidents.rota_desk import coming_gaps
 from portal.access import person_of
 from portal.models import OutboxMessage
 
@@ -33,4 +34,6 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     ]
     context["set_aside"] = OutboxMessage.objects.filter(state=OutboxMessage.State.SET_ASIDE).count()
     context["held"] = InboundMessage.objects.filter(state__in=["held", "set_aside"]).count()
+    context["has_rota"] = Shift.objects.exists()
+    context["rota_gaps"] = coming_gaps(now, person_of(request)) if context["has_rota"] else []
     return context

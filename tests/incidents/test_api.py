@@ -656,6 +656,25 @@ def test_an_agent_s_nouns_that_need_an_earlier_one(a1, g1, m1):
     assert clock(made, "rca", cycle=1) is not None
 
 
+def test_a_duty_manager_declares_a_major_incident(a1, g1, m1):
+    made = incident(a1, T0, level="P2")
+    assert bearer(a1).get(at(made)).json()["is_major"] is False
+    for client, data, status in [
+        (bearer(a1), {"reason": "x"}, 403),
+        (bearer(g1), {"reason": "x"}, 403),
+        (bearer(m1), {"reason": " "}, 400),
+        (bearer(m1), {}, 400),
+        (bearer(m1), {"reason": "Payments stand still."}, 201),
+        (bearer(m1), {"reason": "x"}, 409),
+    ]:
+        answer = client.post(at(made, "major-incident"), data)
+        assert answer.status_code == status, answer.content
+        if status >= 400:
+            check_problem(answer, status)
+    assert bearer(a1).get(at(made)).json()["is_major"] is True
+    assert [row["is_major"] for row in bearer(a1).get(f"{API}incidents/").json()["results"]] == [True]
+
+
 def test_reading_nouns(a1, g1):
     made = incident(a1, T0, level="P2")
     staff = bearer(g1)
@@ -791,7 +810,7 @@ def test_the_schema_is_made_without_warnings_and_names_every_route(tmp_path):
     nouns += (
         " status-updates planned-release documented-solution restoration resolution confirmation reopening"
     )
-    nouns += " withdrawal rca attachments"
+    nouns += " withdrawal rca attachments major-incident"
     assert {f"/api/v1/incidents/{{reference}}/{noun}/" for noun in nouns.split()} <= named
     assert {f"/api/v1/{noun}/" for noun in LISTS} <= named
 

@@ -56,7 +56,8 @@ VERDICTS = {
         api/v1/incidents/{reference}/confirmation/ api/v1/incidents/{reference}/contest/
         api/v1/incidents/{reference}/documented-solution/ api/v1/incidents/{reference}/duplicate/
         api/v1/incidents/{reference}/events/ api/v1/incidents/{reference}/intervention/
-        api/v1/incidents/{reference}/level-validation/ api/v1/incidents/{reference}/notes/
+        api/v1/incidents/{reference}/level-validation/ api/v1/incidents/{reference}/major-incident/
+        api/v1/incidents/{reference}/notes/
         api/v1/incidents/{reference}/planned-release/ api/v1/incidents/{reference}/question/
         api/v1/incidents/{reference}/rca/ api/v1/incidents/{reference}/reopening/
         api/v1/incidents/{reference}/replies/ api/v1/incidents/{reference}/resolution/

@@ -35,6 +35,13 @@ STAFF_PAGES = [
     "/admin/incidents/incident/6/change/", "/admin/incidents/incident/6/do/validate_level/", "/admin/incidents/incident/add/",
     "/admin/", "/admin/incidents/incident/", "/admin/portal/outboxmessage/", "/admin/incidents/article/",
     "/admin/incidents/slapolicyversion/", "/admin/portal/organisation/", "/admin/portal/user/",
+    "/admin/incidents/incident/4/change/", "/admin/incidents/shift/", "/admin/incidents/communicationplan/",
+    "/admin/incidents/communicationplan/1/change/",
+]  # fmt: skip
+MANAGER_PAGES = [
+    "/admin/", "/admin/incidents/shift/", "/admin/incidents/shift/add/", "/admin/incidents/shift/5/hand-over/",
+    "/admin/incidents/incident/6/do/declare_major/", "/admin/incidents/communicationplan/1/change/",
+    "/admin/incidents/communicationplan/1/change/#rules", "/admin/incidents/communicationplan/1/change/#steps",
 ]  # fmt: skip
 
 
@@ -93,7 +100,11 @@ def serious(page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious_and_nothing_is_wider_than_a_phone(browser, site, scheme):
-    for email, addresses in (("ada@acme.example", CUSTOMER_PAGES), ("deniz@briqmind.example", STAFF_PAGES)):
+    for email, addresses in (
+        ("ada@acme.example", CUSTOMER_PAGES),
+        ("deniz@briqmind.example", STAFF_PAGES),
+        ("selin@briqmind.example", MANAGER_PAGES),
+    ):
         page = page_of(browser, site, email, color_scheme=scheme, viewport={"width": 390, "height": 844})
         for address in addresses:
             page.goto(address)
@@ -140,6 +151,18 @@ def test_a_customer_files_and_staff_answer_resolve_and_the_customer_confirms(bro
     assert "We see it and are restarting the studio." in customer.inner_text("main")
     customer.get_by_role("button", name="Confirm that it is solved").click()
     assert "Thank you" in customer.inner_text("main")
+
+
+def test_a_shift_is_swapped_with_its_backup_in_two_clicks(browser, site):
+    page = page_of(browser, site, "mert@briqmind.example")
+    page.goto("/admin/incidents/shift/")
+    row = page.locator(".desk-rota table").first.locator("tbody tr").first
+    before = row.locator("td").all_inner_texts()
+    row.get_by_role("link", name="Swap with backup").click()
+    page.get_by_role("button", name="Hand it over").click()
+    page.wait_for_url("**/admin/incidents/shift/")
+    after = page.locator(".desk-rota table").first.locator("tbody tr").first.locator("td").all_inner_texts()
+    assert (after[2], before[2]) == (before[3].strip(), after[3].strip())
 
 
 def test_reading_and_replying_work_without_javascript(browser, site):

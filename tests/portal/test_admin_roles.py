@@ -1,6 +1,7 @@
 """The admin's roles, cell by cell and by real requests; then its side doors."""
 
 import json
+from datetime import timedelta
 
 import pytest
 import time_machine
@@ -14,7 +15,7 @@ from django.urls import reverse
 
 from incidents import actions
 from incidents.desk import VIEWS
-from incidents.models import CannedText, InboundMessage, SLAPolicy, SLAPolicyVersion, SLATarget
+from incidents.models import CannedText, InboundMessage, Shift, SLAPolicy, SLAPolicyVersion, SLATarget
 from portal import calendars
 from portal.admin_base import RoleMixin
 from portal.models import (
@@ -40,6 +41,7 @@ incidents.cannedtext          v---   vacd   vacd   vacd
 incidents.communicationplan   v---   v---   vac-   vac-
 incidents.inboundmessage      v---   v---   v---   v---
 incidents.incident            va--   va--   va--   va--
+incidents.shift               v---   vacd   vacd   vacd
 incidents.slapolicy           v---   v---   vac-   vac-
 incidents.slapolicyversion    v---   v---   vac-   vac-
 incidents.supportplan         v---   v---   vac-   vac-
@@ -56,6 +58,12 @@ portal.user                   v---   v---   v---   vac-
 INLINES = """
                                                 agent  duty   head   administrator
 incidents.article incidents.articleversion      v---   v---   v---   v---
+incidents.communicationplan rules               v---   v---   vacd   vacd
+incidents.communicationplan steps               v---   v---   vacd   vacd
+incidents.communicationplan rules-2             v---   v---   vacd   vacd
+incidents.communicationplan steps-2             v---   v---   vacd   vacd
+incidents.communicationplan rules-3             v---   v---   vacd   vacd
+incidents.communicationplan steps-3             v---   v---   vacd   vacd
 incidents.slapolicyversion incidents.slatarget  v---   v---   vacd   vacd
 portal.businesscalendar portal.calendarversion  v---   v---   v---   v---
 portal.calendarversion portal.ownday            v---   v---   v---   v---
@@ -73,10 +81,12 @@ VERBS = """
                  agent  duty  head  administrator
 decide_contest   no     yes   yes   yes
 change_promise   no     no    yes   yes
+declare_major    no     yes   yes   yes
 add_note         yes    yes   yes   yes
 """
 ROLES = ["agent", "duty", "head", "administrator"]
 SECRETS = {"password", "digest", "token_key", "token", "data", "secret", "session_data"}
+PLAN_TABS = ["rules", "steps", "rules-2", "steps-2", "rules-3", "steps-3"]  # a tab for each level's rows
 COUNTLESS = {"INITIAL_FORMS": "0", "TOTAL_FORMS": "0", "MIN_NUM_FORMS": "0", "MAX_NUM_FORMS": "1000"}
 
 
@@ -117,6 +127,12 @@ def world(people, a1, b1):
     Endpoint.objects.create(
         name="Room", url="https://hooks.example.com/path-of-it", secret="whsec_aHVzaC1odXNo"
     )
+    Shift.objects.create(
+        role="on_call",
+        person=people["head"],
+        from_at=T0 + timedelta(days=1),
+        until_at=T0 + timedelta(days=2),
+    ).save()  # twice: its history has a page for each
     OutboxMessage.objects.filter(pk=OutboxMessage.objects.first().pk).update(state="set_aside")
     Authenticator.objects.create(user=a1, type="totp", data={"secret": "hush-hush"})
     InboundMessage.objects.create(kind="mail", via="pipe", dedupe_key="x", received_at=T0, state="held")
@@ -155,7 +171,8 @@ def bodies(world):
         "incidents.article": {"slug": "new", "title": "How to fix", "text": "Do **this**."}
         | formset("versions"),
         "incidents.cannedtext": {"title": "New", "text": "New"},
-        "incidents.communicationplan": {"name": "New", "reminder_days": "3", "close_days": "9"},
+        "incidents.communicationplan": {"name": "New", "reminder_days": "3", "close_days": "9"}
+        | {key: value for prefix in PLAN_TABS for key, value in formset(prefix).items()},
         "incidents.incident": {
             "organisation": world["portal.organisation"].pk,
             "reporter": world["portal.user"].email,
@@ -164,6 +181,13 @@ def bodies(world):
             "impact": "degraded",
         },
         "incidents.inboundmessage": {"state": "done", "sender": "new@acme.example"},
+        "incidents.shift": {"role": "on_call", "person": world["incidents.shift"].person_id, "weeks": "2"}
+        | {
+            "from_at_0": "2026-03-09",
+            "from_at_1": "10:00:00",
+            "until_at_0": "2026-03-09",
+            "until_at_1": "12:00:00",
+        },
         "incidents.slapolicy": {"name": "New"},
         "incidents.slapolicyversion": {"policy": plan.policy_version.policy_id, "note": "New"}
         | formset("targets"),
@@ -268,6 +292,9 @@ def inline_fields(world, b1):
     span = {"written_at_0": "2026-03-03", "written_at_1": "10:00:00"}
     return {
         "incidents.articleversion": {"number": "9", "title": "Forged", "author": b1.pk} | span,
+        "incidents.communicationrule": {"topic": "progress", "role": "room", "way": "webhook"},
+        "incidents.escalationstep": {"kind": "rca", "percent": "33", "role": "team", "way": "both"}
+        | {"after_minutes": "", "max_pages": "1", "stop": "delivered"},
         "incidents.slatarget": {"level": "P2", "kind": "rca", "rule": "business_days", "amount": "9"}
         | {"warn_percents": "[50]"},
         "portal.calendarversion": {"number": "9", "time_zone": "Europe/Berlin", "country": "DE"},
@@ -278,12 +305,22 @@ def inline_fields(world, b1):
     }
 
 
-def measured_inline(tried, row, body, inline, fields):
+def prefixes(model):
+    """Each inline of a page with the prefix of its form: of the same kind the first, second, third."""
+    seen = {}
+    for inline in admin.site._registry[model].inlines:
+        [link] = [f for f in inline.model._meta.fields if f.related_model is model and f.name != "article_"]
+        name = link.remote_field.get_accessor_name()
+        seen[name] = seen.get(name, 0) + 1
+        yield inline, name if seen[name] == 1 else f"{name}-{seen[name]}"
+
+
+def measured_inline(tried, row, body, inline, fields, prefix):
     """What the person may do with the rows of one inline of a page."""
     [link] = [f for f in inline.model._meta.fields if f.related_model is type(row) and f.name != "article_"]
-    prefix = link.remote_field.get_accessor_name()
     to = address(row._meta.label_lower, "change", row.pk)
-    own = inline.model._base_manager.filter(**{link.name: row}).order_by("pk")
+    level = {"level": inline.level} if hasattr(inline, "level") else {}
+    own = inline.model._base_manager.filter(**{link.name: row}, **level).order_by("pk")
     old = {"id": own[0].pk, link.name: row.pk}
 
     def try_to(letter, *forms, **counts):
@@ -311,9 +348,13 @@ def test_inlines_obey_the_same_roles(client, undrawn, people, world, b1, role):
     tried = Tried(client, people[role])
     given, fields = bodies(world), inline_fields(world, b1)
     found = {}
-    for model, inline in inlines():
-        label, inner = model._meta.label_lower, inline.model._meta.label_lower
-        found[f"{label} {inner}"] = measured_inline(tried, world[label], given[label], inline, fields[inner])
+    for model in models():
+        for inline, prefix in prefixes(model):
+            label, inner = model._meta.label_lower, inline.model._meta.label_lower
+            name = prefix if hasattr(inline, "level") else inner
+            found[f"{label} {name}"] = measured_inline(
+                tried, world[label], given[label], inline, fields[inner], prefix
+            )
     assert found == column(INLINES, role)
 
 
@@ -323,7 +364,8 @@ def test_the_targets_of_an_agreed_version_are_only_read(client, undrawn, people,
     inline = admin.site._registry[SLAPolicyVersion].inlines[0]
     fields = inline_fields(world, b1)["incidents.slatarget"]
     body = bodies(world)["incidents.slapolicyversion"]
-    assert measured_inline(tried, world["incidents.slapolicyversion"], body, inline, fields) == "v---"
+    version = world["incidents.slapolicyversion"]
+    assert measured_inline(tried, version, body, inline, fields, "targets") == "v---"
 
 
 # --- actions ---

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -18,13 +18,22 @@ from incidents.models import (
     CannedText,
     CommunicationPlan,
     Incident,
+    Shift,
     SLAPolicy,
     SupportPlan,
 )
 from incidents.sweep import sweep
 from portal import calendars
 from portal.demo import DEMO_PASSWORD
-from portal.models import BusinessCalendar, Membership, Organisation, Service, ServiceSubscription, User
+from portal.models import (
+    BusinessCalendar,
+    Endpoint,
+    Membership,
+    Organisation,
+    Service,
+    ServiceSubscription,
+    User,
+)
 
 WEEK = {day: ["09:00-18:00"] for day in ("monday", "tuesday", "wednesday", "thursday", "friday")}
 LUNCH = {day: ["08:30-12:30", "13:15-17:30"] for day in WEEK}
@@ -78,6 +87,7 @@ class Command(BaseCommand):
         ]
         self.load_people()
         self.load_plans()
+        self.load_rota()
         self.load_knowledge()
         self.load_history()
         self.load_today()
@@ -105,6 +115,7 @@ class Command(BaseCommand):
                     organisation=organisation,
                     role=role,
                     is_p1_contact=is_contact,
+                    is_escalation_contact=email == "ada@acme.example",
                 )
             for service in self.services[: 6 if slug == "acme" else 4]:
                 ServiceSubscription.objects.create(organisation=organisation, service=service)
@@ -144,6 +155,31 @@ class Command(BaseCommand):
         CannedText.objects.create(
             title="Request ids", text="Could you send us two or three request ids (header `x-request-id`)?"
         )
+
+    def load_rota(self) -> None:
+        """Two weeks behind and two ahead: Deniz and Elif in turn, and one gap next week, for gaps to be seen."""
+        today = timezone.localtime(self.now).date()
+        monday = timezone.make_aware(datetime.combine(today - timedelta(days=today.weekday()), time(9)))
+        turns = [self.people["deniz"], self.people["elif"]]
+        for week in range(-2, 3):
+            person, backup = turns[week % 2], turns[(week + 1) % 2]
+            from_at, until_at = monday + timedelta(weeks=week), monday + timedelta(weeks=week + 1)
+            late = timedelta(hours=4 if week == 1 else 0)  # the gap: nobody is on call until 13:00
+            self.shift("on_call", person, from_at + late, until_at, backup)
+            self.shift("duty_manager", self.people["mert"], from_at, until_at, self.people["selin"])
+        self.shift(
+            "head_of_support", self.people["selin"], monday - timedelta(weeks=2), monday + timedelta(weeks=3)
+        )
+        Endpoint.objects.create(
+            name="Pager of the team (an example: give it your address, then switch it on)",
+            url="https://pager.briqmind.example/hooks/support",
+            is_active=False,
+        )
+
+    def shift(
+        self, role: str, person: User, from_at: datetime, until_at: datetime, backup: User | None = None
+    ) -> None:
+        Shift.objects.create(role=role, person=person, backup=backup, from_at=from_at, until_at=until_at)
 
     def load_knowledge(self) -> None:
         elif_ = self.people["elif"]
@@ -201,7 +237,8 @@ class Command(BaseCommand):
         for days, organisation, who, title, level, service in cases:
             at = self.ago(days=days)
             incident = self.open(organisation, who, at, title, level, services=[service])
-            late = 25 if title.startswith("Fine") else 6
+            # The P1 was answered so late that its chain had begun: half of its time had passed.
+            late = 25 if title.startswith("Fine") else 9 if level == "P1" else 6
             sweep(at + timedelta(minutes=late))
             self.finish(incident, level, at + timedelta(minutes=late), who)
         self.alarm_of_last_week()
@@ -285,13 +322,14 @@ class Command(BaseCommand):
             description="All requests fail since **09:12**. Payments are held.\n\n`upstream connect error`",
         )  # fmt: skip
         step = lambda minutes: at + timedelta(minutes=minutes)  # noqa: E731
+        sweep(step(8))  # nobody has answered after half of the time: whoever is on call is paged again
         actions.validate_level(
-            incident, level="P1", reason="Production is down for all users.", **self.staff("elif", step(5))
+            incident, level="P1", reason="Production is down for all users.", **self.staff("elif", step(9))
         )
         self.update(
             incident,
             "elif",
-            step(6),
+            step(10),
             "We see errors on two of three nodes.",
             impact="All completions fail.",
             next_steps="Draining the nodes.",
