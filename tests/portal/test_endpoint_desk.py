@@ -60,8 +60,10 @@ def test_a_new_secret_is_shown_once_and_travels_in_no_cookie(client, h1):
 def test_a_new_secret_kills_the_old_one_and_is_shown_once(client, h1, room):
     client.force_login(h1)
     old = room.secret
-    assert do(client, "make_a_new_secret", room).status_code == 302
+    answer = do(client, "make_a_new_secret", room)
     room.refresh_from_db()
+    assert answer.status_code == 302
+    assert room.secret not in f"{answer.headers} {answer.cookies}"
     assert room.secret != old
     assert room.secret.startswith("whsec_")
     assert room.secret in client.get(page(room)).content.decode()
