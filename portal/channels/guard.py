@@ -18,6 +18,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 CONNECT_SECONDS = 5.0
+TRIES = 2  # addresses of one name
 DEFAULT_PORTS = {"https": 443, "http": 80}
 LOW_PORTS = frozenset(DEFAULT_PORTS.values())
 DATABASE_PORTS = frozenset({3306, 5432, 6379, 11211, 27017})
@@ -140,7 +141,7 @@ def connect(target: Target) -> socket.socket:
         for *_family, address in found:
             _check_address(ipaddress.ip_address(address[0]))
     failure = OSError("the name has no address")
-    for family, kind, protocol, _name, address in found:
+    for family, kind, protocol, _name, address in found[:TRIES]:
         line = socket.socket(family, kind, protocol)
         try:
             line.settimeout(CONNECT_SECONDS)

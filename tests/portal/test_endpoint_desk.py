@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import time_machine
+from django.contrib.messages.storage.cookie import CookieStorage
 from django.contrib.sessions.models import Session
 from django.urls import reverse
 
@@ -35,6 +36,13 @@ def do(client, action, *endpoints):
     return client.post(LIST, data)
 
 
+def told(answer) -> str:
+    """The headers and cookies of an answer, messages unpacked."""
+    packed = answer.cookies["messages"].value if "messages" in answer.cookies else ""
+    unpacked = CookieStorage(answer.wsgi_request)._decode(packed) or []
+    return f"{answer.headers} {answer.cookies} {[str(message) for message in unpacked]}"
+
+
 def everything_shown(client, endpoint) -> str:
     """Every page and header on which the endpoint could be seen."""
     version = endpoint.history.first().pk
@@ -49,10 +57,10 @@ def test_a_new_secret_is_shown_once_and_travels_in_no_cookie(client, h1):
     answer = client.post(f"{LIST}add/", {"name": "Room", "url": PATH, "is_active": "on"})
     made = Endpoint.objects.get()
     assert answer.status_code == 302
-    assert made.secret not in f"{answer.headers} {answer.cookies}"
+    assert made.secret not in told(answer)
     first = client.get(answer.url)
     assert first.content.decode().count(made.secret) == 1
-    assert made.secret not in f"{first.headers} {first.cookies}"
+    assert made.secret not in told(first)
     assert made.secret not in everything_shown(client, made)
     assert all(made.secret not in str(session.get_decoded()) for session in Session.objects.all())
 
@@ -60,8 +68,10 @@ def test_a_new_secret_is_shown_once_and_travels_in_no_cookie(client, h1):
 def test_a_new_secret_kills_the_old_one_and_is_shown_once(client, h1, room):
     client.force_login(h1)
     old = room.secret
-    assert do(client, "make_a_new_secret", room).status_code == 302
+    answer = do(client, "make_a_new_secret", room)
     room.refresh_from_db()
+    assert answer.status_code == 302
+    assert room.secret not in told(answer)
     assert room.secret != old
     assert room.secret.startswith("whsec_")
     assert room.secret in client.get(page(room)).content.decode()

@@ -274,6 +274,9 @@ def test_a_long_key_stays_within_its_column_and_apart_from_others(g1, pager, roo
             keys.add(fallback.twin(message, T0).dedupe_key)
         assert len(keys) == 2
         assert max(map(len, keys)) <= 200
+        assert {key.rpartition(":")[2] for key in keys} == {
+            "webhook" if endpoint == pager else f"endpoint-{room.pk}"
+        }
 
 
 @pytest.mark.parametrize("is_automatic", [True, False])

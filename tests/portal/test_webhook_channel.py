@@ -408,6 +408,18 @@ def test_the_checked_address_is_asked_for_by_its_name(secure):
     assert secure.received()[0]["headers"]["Host"] == f"hooks.test:{secure.port}"
 
 
+@pytest.mark.parametrize(
+    ("url", "host"), [("https://a.example/x", "a.example"), ("https://a.example:8443/", "a.example:8443")]
+)
+def test_the_host_is_named_as_everybody_names_it(url, host):
+    """Some receivers do not know themselves by `name:443`."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        assert webhook._ask(guard.check(url), ours, b"{}", {}) == (204, "No Content")
+        assert f"\r\nHost: {host}\r\n".encode() in theirs.recv(65536)
+
+
 def test_a_certificate_of_another_name_is_told_nothing(secure):
     queue(Endpoint.objects.create(name="Room", url=f"https://other.test:{secure.port}/x"), "one")
     sweep()

@@ -43,6 +43,9 @@ REFUSED = [
     " https://hooks.example.com/",
     "https://hooks.example.com/\n",
     "https://hooks.example.com/a b",
+    "https://hooks.example.com/a\\b",
+    "https://192.88.99.1/",
+    "https://[3fff::1]/",
 ]
 REFUSED += ["https://hooks.exam\tple.com/", "https://127.0.0.1\0.example.com/", "https://hooks.example.com/ü"]
 
@@ -175,6 +178,20 @@ def test_a_name_that_changes_its_mind_gains_nothing(sink, dns, monkeypatch):
     assert called == [("93.184.216.34", port)]
     assert len(dns["hooks.example.com"]) == 1  # asked once
     assert (message.state, sink.connections) == ("queued", 0)
+
+
+def test_no_more_than_two_addresses_of_a_name_are_tried(dns, monkeypatch):
+    called = []
+
+    def connect(line, address):
+        called.append(address[0])
+        raise ConnectionRefusedError(111, "refused")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    dns["hooks.example.com"] = [[(f"93.184.216.{number}", 443) for number in range(9)]]
+    with pytest.raises(ConnectionRefusedError):
+        guard.connect(guard.check("https://hooks.example.com/"))
+    assert called == ["93.184.216.0", "93.184.216.1"]
 
 
 @pytest.mark.django_db
