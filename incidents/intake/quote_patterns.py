@@ -18,10 +18,10 @@ WROTE = re.compile(
     re.IGNORECASE,
 )
 OPENER = re.compile(
-    r"[\W_]*(?:on|am|le|el|il|op|em|no dia|dia|w dniu|dnia|dne|dňa|den|den\.|the|a|på|at|pe|în|na|u|στις|vào|pada|"
-    r"в|во|у|on\s|tarih|tarihi|tarihinde|\d|mon|tue|wed|thu|fri|sat|sun|lun|mar|mié|jeu|ven|sam|dim|pzt|sal|çar|per|cum|cmt|paz|"
-    r"montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|понедельник|вторник|сред|четверг|пятниц|суббот|воскресен|"
-    r"пн|вт|ср|чт|пт|сб|вс|在|於|于|في|بتاريخ|ב)",
+    r"[\W_]*(?:(?:on|am|le|el|il|op|em|no dia|dia|w dniu|dnia|dne|dňa|den|på|at|pe|în|στις|vào|pada|vào lúc|в|во|у|tarih\w*|mon|tue|wed|thu|fri|sat|sun|lun|mar|mer|mié|mie"
+    r"|jeu|ven|vie|sam|sáb|sab|dim|dom|gio|pzt|sal|çar|per|cum|cmt|paz|pon|wto|śro|czw|pią|pt|sob|nie|mån|tis|ons|tor|fre|lör|sön|ma|di|wo|do|vr|za|zo|po|út|st|čt|pá|so|ne"
+    r"|monday|tuesday|wednesday|thursday|friday|saturday|sunday|пн|вт|ср|чт|пт|сб|вс)\b|\d|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag"
+    r"|понедельник|вторник|сред|четверг|пятниц|суббот|воскресен|在|於|于|في|بتاريخ|ב)",
     re.IGNORECASE,
 )
 TIME = re.compile(r"\b\d{1,2}\s?[:.h٫]\s?\d{2}\b|\d{1,2}時\d{1,2}分|[٠-٩]{1,2}:[٠-٩]{2}")
@@ -119,6 +119,12 @@ _MINE = (
     r"(?:sent from my|von meinem|gesendet von meinem|envoyé de mon|envoyé depuis mon|enviado desde mi|enviado do meu|inviato dal mio|verzonden vanaf mijn|wysłane z mojego|skickat från min"
     r"|sendt fra min|отправлено с моего|odesláno z mého|trimis de pe)"
 )
+# So does one who writes little more than this above a quote that has no ">" to tell the two apart.
+SEE_BELOW = re.compile(
+    r"\b(?:see below|answered below|below please|siehe unten|s\.\s?u\.|voir ci-dessous|aşağıya|aşağıda(?:dır|ki gibi)?|bkz\.? aşağı|ver abajo|véase abajo|ver abaixo|vedi sotto"
+    r"|zie (?:onder|hieronder|beneden)|patrz poniżej|se nedan|se nedenfor|viz níže|см\.? ниже|смотри(?:те)? ниже)\b|下記|请看下面|见下",
+    re.IGNORECASE,
+)
 # The last line of a mail that the client wrote, not its writer.
 MOBILE = re.compile(
     rf"[\s*_\[(<]*(?:{_MINE}\s[^,;?!]{{2,60}}|{_SENT}\s(?:[\w'’]+\s){{0,3}}?[\w'’]{{0,4}}{_PRODUCTS}[^,;?!]{{0,70}}"
@@ -133,3 +139,11 @@ MOBILE = re.compile(
 def category_of(label: str) -> str:
     """What a label of a header block says: from, sent, date, to, cc, subject, other; "" if it is none."""
     return _BY_LABEL.get(" ".join(label.casefold().split()), "")
+
+
+def is_reply_subject(subject: str) -> bool:
+    return REPLY_SUBJECT.match(subject) is not None
+
+
+def is_forward_subject(subject: str) -> bool:
+    return FORWARD_SUBJECT.match(subject) is not None

@@ -6,7 +6,6 @@ the texts of many servers, and only when the sender is a machine: a person may q
 
 from __future__ import annotations
 
-import email
 import re
 from collections.abc import Iterable
 from email.message import Message
@@ -14,7 +13,7 @@ from email.message import Message
 from flufl.bounce import all_failures
 
 from incidents.intake import charsets
-from incidents.intake.headers import addresses, message_ids
+from incidents.intake.headers import addresses, message_ids, one_line
 from incidents.intake.mime import Headers, Part, read_headers
 from incidents.intake.parsed import DeliveryReport
 
@@ -34,7 +33,7 @@ _MACHINE = re.compile(
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
-    r"undeliver|delivery (?:status|failure|has failed|problem|report|delayed|incomplete|error)|returned (?:mail|to sender)|failure notice|mail delivery|delivery notification"
+    r"undeliver|mail failed|failed mail|not delivered|non-delivery|failure delivery|error during delivery|processing error|user unknown|mail delivery warning|delivery (?:status|failure|has failed|problem|report|delayed|incomplete|error)|returned (?:mail|to sender)|failure notice|mail delivery|delivery notification"
     r"|could not (?:be )?deliver|non[- ]?remis|unzustellbar|nicht zugestellt|zustellung|teslim edilemedi|teslim edilemeyen|iletilemedi|iletim (?:hatası|durumu)|no se puede entregar|no entregado"
     r"|non recapitabile|mancato recapito|niet afgeleverd|onbestelbaar|não entregue|niedostarcz|nie można dostarczyć|kunde inte levereras|olevererbart|недоставлен|не доставлено|失敗|エラー|退信|无法投递|warning: (?:message|could not)|message delayed|delayed mail|échec",
     re.IGNORECASE,
@@ -49,6 +48,7 @@ _FAILURE = re.compile(
     r"|giving up|failed|rejected|address not found|undeliverable|over quota|teslim edilemedi|iletilemedi|bulunamadı|nicht zugestellt|unbekannt|introuvable|no existe|non esiste|bestaat niet|não existe|nie istnieje|finns inte|не существует|存在しません|不存在",
     re.IGNORECASE,
 )
+_AT_START = re.compile(r"^[ \t]*<?([^\s<>@:]{1,64}@[A-Za-z0-9.-]{3,250})>?[ \t]*(?::|$|\()", re.MULTILINE)
 _ANY_ADDRESS = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"
 )
@@ -157,8 +157,11 @@ def _is_machine(
     """Whether a server may have written it. A null path alone is any automatic answer's."""
     if "x-failed-recipients" in headers:
         return True
-    is_daemon = any(_MACHINE.fullmatch(address) for address in from_addresses)
-    is_daemon = is_daemon or _MACHINE.search(headers.first("from").split("<")[0]) is not None
+    senders = [*from_addresses, envelope_from or ""]
+    is_daemon = _MACHINE.search(headers.first("from").split("<")[0]) is not None
+    is_daemon = is_daemon or any(_MACHINE.fullmatch(address) for address in senders)
+    if any(address.startswith(("mailer-daemon", "mail-daemon", "mdaemon")) for address in from_addresses):
+        return True
     return (is_daemon or envelope_from == "") and (
         _SUBJECT.search(subject) is not None or (is_daemon and envelope_from in ("", None))
     )
@@ -181,7 +184,8 @@ def _from_text(root: Part, subject: str, text: str) -> DeliveryReport | None:
     )
     if not (is_failed or is_delayed):
         return None
-    found = [address for _, address in named] or sorted(permanent or temporary) or _mentioned(own)
+    found = [address for _, address in named] or sorted(permanent or temporary)
+    found = found or _mentioned(own, status or code)
     if not found and not (status or code):
         return None
     return DeliveryReport(
@@ -193,8 +197,11 @@ def _from_text(root: Part, subject: str, text: str) -> DeliveryReport | None:
     )
 
 
-def _mentioned(text: str) -> list[str]:
-    return [match.lower() for match in _ANY_ADDRESS.findall(text[:5_000])][:1]
+def _mentioned(text: str, match: re.Match[str] | None) -> list[str]:
+    """The address that a server's text is about: alone at a line's start, or where the reason stands."""
+    before = text[: match.end() + 300][-2_000:] if match else text[:5_000]
+    named = [*_AT_START.findall(before), *_ANY_ADDRESS.findall(before), *_ANY_ADDRESS.findall(text[:5_000])]
+    return [address.lower() for address in named if not _MACHINE.fullmatch(address)][:1]
 
 
 def _diagnostic(text: str, match: re.Match[str] | None) -> str:
@@ -207,18 +214,21 @@ def _diagnostic(text: str, match: re.Match[str] | None) -> str:
 
 
 def _scan(root: Part) -> tuple[set[str], set[str]]:
-    """What flufl.bounce makes of it: temporary and permanent failures. It trusts its input, so it gets text only."""
+    """What flufl.bounce makes of it: temporary and permanent failures. It gets a bounded plain text."""
     message = Message()
-    for name in ("from", "to", "subject", "x-failed-recipients", "content-type"):
-        if name in root.headers and name != "content-type":
-            message[name] = root.headers.first(name).encode("ascii", "replace").decode()[:990]
+    sender = addresses(root.headers.first("from"))
+    message["From"] = sender[0][1] if sender and sender[0][1].isascii() else "mailer-daemon@unknown.invalid"
+    message["Subject"] = one_line(root.headers.first("subject")).encode("ascii", "replace").decode()
     texts = [
         charsets.decode(part.content([])[:MAX_SCANNED], part.parameters.get("charset", ""))[0]
         for part in root.walk()
         if part.kind.startswith(("text/", "message/"))
     ][:10]
     message.set_payload("\n".join(texts)[:MAX_SCANNED].encode("ascii", "replace").decode())
-    temporary, permanent = all_failures(email.message_from_string(message.as_string()))
+    try:
+        temporary, permanent = all_failures(message)
+    except Exception:  # it logs the error itself; a text that it stumbles on is one that it does not know
+        return set(), set()
     return _addresses(temporary), _addresses(permanent)
 
 
