@@ -467,3 +467,27 @@ def test_a_resolve_waits_for_the_alarm_that_it_is_about(acme):
     inbox.sweep(T0 + timedelta(seconds=30))
     assert Alarm.objects.filter(status="resolved").count() == 3
     assert set(InboundMessage.objects.values_list("state", flat=True)) == {"done"}
+
+
+# --- nobody acts but the alarm ---
+
+
+@pytest.mark.parametrize("channel", ["portal", "api", "mail", "telephone", "admin", "clockwork"])
+def test_nobody_reports_by_any_other_channel(acme, channel):
+    with pytest.raises(actions.Refused) as refused:
+        actions.open_incident(
+            organisation=acme,
+            reporter=None,
+            by=None,
+            now=T0,
+            channel=channel,
+            title="x",
+            claimed_level="P1",
+        )
+    assert refused.value.kind == "permission"
+
+
+def test_no_person_uses_an_alarm_s_verbs(acme, g1, a2, h1):
+    made = incident(a2, T0)
+    for verb in ("join_alarm", "note_alarm_resolved", "note_alarm_fired_again", "reopen_for_alarm"):
+        assert all(actions.may(verb, made, person) for person in (g1, a2, h1))

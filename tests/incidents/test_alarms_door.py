@@ -84,6 +84,19 @@ def test_every_wrong_token_is_refused_alike(acme):
     assert post(right, "generic", generic()).status_code == 202
 
 
+def test_the_right_token_by_another_scheme_is_refused(acme):
+    _made, token = source("generic", organisation=acme)
+    for header in (f"Token {token}", f"Basic {token}", token, f"Bearer, {token}", f"Bearer  {token}"):
+        answer = Client().post(
+            "/api/v1/alarms/generic/",
+            "{}",
+            content_type="application/json",
+            headers={"Authorization": header},
+        )
+        assert answer.status_code == 401, header
+    assert post(token, "generic", generic(), Authorization=f"bearer {token}").status_code == 202
+
+
 def test_a_source_of_an_inactive_organisation_is_refused(acme):
     _made, token = source("generic", organisation=acme)
     acme.is_active = False

@@ -180,6 +180,14 @@ def test_a_token_is_shown_once_and_a_new_one_ends_the_old(client, acme, h1):
     assert post(second, "grafana", body).status_code == 202
 
 
+def test_an_earlier_state_put_back_keeps_the_token_of_now(client, acme, h1):
+    client.force_login(h1)
+    made, token = source("generic", "Now", organisation=acme)
+    back = f"{LIST}{made.pk}/history/{made.history.first().pk}/"
+    assert client.post(back, FORM | {"organisation": acme.pk, "kind": "generic"}).status_code == 302
+    assert post(token, "generic", generic()).status_code == 202
+
+
 @pytest.mark.parametrize(
     "rules",
     [
