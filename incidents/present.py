@@ -281,7 +281,6 @@ class AlarmView:
     count: int
     flap_count: int
     last_at: datetime
-    is_firing: bool
     status_word: str
 
 
@@ -316,6 +315,11 @@ def _alarm_view(alarm: Alarm, incident: Incident, user: User) -> AlarmView:
         count=alarm.count,
         flap_count=alarm.flap_count,
         last_at=alarm.last_at,
-        is_firing=alarm.status == Alarm.Status.FIRING,
-        status_word=alarm.get_status_display(),
+        status_word=_alarm_status(alarm),
     )
+
+
+def _alarm_status(alarm: Alarm) -> str:
+    if alarm.is_current or alarm.status == Alarm.Status.RESOLVED:
+        return alarm.get_status_display()
+    return _("Went on in another incident")

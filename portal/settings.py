@@ -282,7 +282,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"LevelEnum": "incidents.models.agreement.Level"},
+    "ENUM_NAME_OVERRIDES": {
+        "LevelEnum": "incidents.models.agreement.Level",
+        "StatusEnum": "incidents.models.incident.Status",
+        "AlarmStatusEnum": "incidents.models.intake.Alarm.Status",
+    },
 }
 
 # --- Safety -------------------------------------------------------------------------------------

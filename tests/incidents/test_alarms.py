@@ -6,6 +6,7 @@ import pytest
 import time_machine
 
 from incidents import actions
+from incidents.clockwork import differences
 from incidents.intake import inbox
 from incidents.models import Alarm, InboundMessage, Incident, IncidentEvent
 from portal.models import Organisation, OutboxMessage, ServiceImpact
@@ -31,10 +32,14 @@ FORMATS = {
 
 
 @pytest.fixture(autouse=True)
-def _at_t0(settings):
+def _at_t0(db, settings):
+    """And at the end, the clocks of what happened are proven."""
     settings.SUPPORT_COUNTRY = ""
     with time_machine.travel(T0, tick=False):
         yield
+    assert [differences(made) for made in Incident.objects.order_by("-pk")[:8]] == [[]] * min(
+        8, Incident.objects.count()
+    )
 
 
 @pytest.fixture(params=FORMATS)
@@ -116,12 +121,13 @@ def test_opened_at_is_the_receipt_even_if_the_workers_slept(acme, a2):
 
 
 def test_the_same_alarm_500_times_is_counted_and_nothing_more(sender):
+    times = 500 if sender.source.kind == "alertmanager" else 20
     sender()
     mails, events = OutboxMessage.objects.count(), IncidentEvent.objects.count()
-    for _ in range(500):
+    for _ in range(times):
         sender(minutes=1)
     alarm = Alarm.objects.get()
-    assert (Incident.objects.count(), alarm.count) == (1, 501)
+    assert (Incident.objects.count(), alarm.count) == (1, times + 1)
     assert (alarm.first_at, alarm.last_at) == (T0, T0 + timedelta(minutes=1))
     assert (OutboxMessage.objects.count(), IncidentEvent.objects.count()) == (mails, events)
     assert InboundMessage.objects.count() == 1
@@ -222,6 +228,20 @@ def test_after_the_end_it_opens_anew(sender, g1, a2):
     assert (Incident.objects.count(), second.opened_at) == (2, T0 + timedelta(minutes=30))
     lives = list(Alarm.objects.order_by("pk").values_list("incident", "is_current", "count"))
     assert lives == [(first.pk, False, 1), (second.pk, True, 1)]
+
+
+def test_a_duplicate_s_alarm_goes_on_in_the_original(acme, g1):
+    _made, token = source("generic", organisation=acme)
+    for name in "ab":
+        post(token, "generic", generic(fingerprint=name))
+    original, double = Incident.objects.order_by("pk")
+    actions.mark_duplicate(
+        double, by=g1, now=T0, channel="admin", original=original, reason="The same outage"
+    )
+    for _ in range(3):
+        post(token, "generic", generic(fingerprint="b"))
+    assert Incident.objects.count() == 2
+    assert list(original.alarms.order_by("pk").values_list("fingerprint", "count")) == [("a", 1), ("b", 4)]
 
 
 # --- levels ---
@@ -447,3 +467,27 @@ def test_a_resolve_waits_for_the_alarm_that_it_is_about(acme):
     inbox.sweep(T0 + timedelta(seconds=30))
     assert Alarm.objects.filter(status="resolved").count() == 3
     assert set(InboundMessage.objects.values_list("state", flat=True)) == {"done"}
+
+
+# --- nobody acts but the alarm ---
+
+
+@pytest.mark.parametrize("channel", ["portal", "api", "mail", "telephone", "admin", "clockwork"])
+def test_nobody_reports_by_any_other_channel(acme, channel):
+    with pytest.raises(actions.Refused) as refused:
+        actions.open_incident(
+            organisation=acme,
+            reporter=None,
+            by=None,
+            now=T0,
+            channel=channel,
+            title="x",
+            claimed_level="P1",
+        )
+    assert refused.value.kind == "permission"
+
+
+def test_no_person_uses_an_alarm_s_verbs(acme, g1, a2, h1):
+    made = incident(a2, T0)
+    for verb in ("join_alarm", "note_alarm_resolved", "note_alarm_fired_again", "reopen_for_alarm"):
+        assert all(actions.may(verb, made, person) for person in (g1, a2, h1))

@@ -75,6 +75,8 @@ VERDICTS = {
         accounts/password/reset/key/{uidb36}-{key}/ accounts/password/set/ accounts/reauthenticate/
         accounts/signup/
     """,
+    # for alarm sources and their own tokens: nobody else comes in, signed in or not
+    "source": "api/v1/alarms/alertmanager/ api/v1/alarms/generic/ api/v1/alarms/grafana/",
     # for machines and load balancers; nobody's data
     "open": "healthz metrics readyz",
 }
@@ -274,6 +276,18 @@ def test_open_pages_and_accounts_tell_nothing_of_anybody(client, a1, names, who)
             before = list(User.objects.order_by("pk").values())
         for _method, _address, _answer in same_for_both(client, pattern, names):
             assert list(User.objects.order_by("pk").values()) == before
+
+
+@pytest.mark.parametrize("who", ["", "a1", "g1"])
+def test_an_alarm_source_s_address_is_for_nobody_else(client, names, who, request):
+    if who:
+        client.force_login(request.getfixturevalue(who))
+    with Writes.noted() as writes:
+        for pattern in by_verdict("source"):
+            for method, address, answer in same_for_both(client, pattern, names):
+                assert answer.status_code == 401, (method, address)
+                assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert writes == []
 
 
 # --- somebody of another organisation ---

@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from incidents import actions
 from incidents.desk import VIEWS
-from incidents.models import CannedText, InboundMessage, Shift, SLAPolicy, SLAPolicyVersion, SLATarget
+from incidents.models import Alarm, CannedText, InboundMessage, Shift, SLAPolicy, SLAPolicyVersion, SLATarget
 from portal import calendars
 from portal.admin_base import RoleMixin
 from portal.models import (
@@ -29,6 +29,7 @@ from portal.models import (
     SpecialDate,
     User,
 )
+from tests import alarm_senders
 from tests.conftest import T0
 from tests.factories import PASSWORD, agent, article, incident
 from tests.incidents.test_stranger import Writes
@@ -36,6 +37,8 @@ from tests.incidents.test_stranger import Writes
 # May they view, add, change, delete? Each model of the admin has its line here, or the test fails.
 MATRIX = """
                               agent  duty   head   administrator
+incidents.alarm               v---   v---   v---   v---
+incidents.alarmsource         v---   v---   vac-   vac-
 incidents.article             vac-   vac-   vac-   vac-
 incidents.cannedtext          v---   vacd   vacd   vacd
 incidents.communicationplan   v---   v---   vac-   vac-
@@ -73,6 +76,7 @@ portal.organisation portal.servicesubscription  v---   v---   vacd   vacd
 """
 ACTIONS = """
                                    agent  duty  head  administrator
+incidents.alarmsource make_token   no     no    yes   yes
 portal.endpoint make_a_new_secret  no     no    yes   yes
 portal.endpoint send_a_test        no     no    yes   yes
 portal.outboxmessage send_again    no     yes   yes   yes
@@ -85,7 +89,7 @@ declare_major    no     yes   yes   yes
 add_note         yes    yes   yes   yes
 """
 ROLES = ["agent", "duty", "head", "administrator"]
-SECRETS = {"password", "digest", "token_key", "token", "data", "secret", "session_data"}
+SECRETS = {"password", "digest", "token_digest", "token_key", "token", "data", "secret", "session_data"}
 PLAN_TABS = ["rules", "steps", "rules-2", "steps-2", "rules-3", "steps-3"]  # a tab for each level's rows
 COUNTLESS = {"INITIAL_FORMS": "0", "TOTAL_FORMS": "0", "MIN_NUM_FORMS": "0", "MAX_NUM_FORMS": "1000"}
 
@@ -122,6 +126,8 @@ def people(g1, m1, h1, root):
 def world(people, a1, b1):
     """One row of each model of the admin: {label: row}; of those that may be agreed, one that is not."""
     made = incident(a1, T0)
+    source, _token = alarm_senders.source("generic", organisation=made.organisation)
+    Alarm.objects.create(source=source, fingerprint="f", title="Down", first_at=T0, last_at=T0)
     article(people["agent"], T0)
     CannedText.objects.create(title="Hello", text="Hello")
     Endpoint.objects.create(
@@ -168,6 +174,16 @@ def bodies(world):
     """A valid form of each model: a refusal is then one of the role, not of the words."""
     plan, calendar = world["incidents.supportplan"], world["portal.calendarversion"]
     return {
+        "incidents.alarm": {"title": "Forged", "count": "9"},
+        "incidents.alarmsource": {
+            "name": "New",
+            "kind": "generic",
+            "organisation": world["portal.organisation"].pk,
+            "level_rules": "[]",
+            "default_level": "P2",
+            "storm_threshold": "5",
+            "storm_minutes": "5",
+        },
         "incidents.article": {"slug": "new", "title": "How to fix", "text": "Do **this**."}
         | formset("versions"),
         "incidents.cannedtext": {"title": "New", "text": "New"},
@@ -461,6 +477,8 @@ def test_a_lookup_is_refused_and_never_narrows_the_list(client, people, world):
         ("portal.organisation", "memberships__user__password__startswith"),
         ("portal.outboxmessage", "recipient__password__startswith"),
         ("portal.outboxmessage", "headers__contains"),
+        ("incidents.alarm", "source__token_digest__startswith"),
+        ("incidents.alarmsource", "token_digest__startswith"),
         ("incidents.incident", "reporter__password__startswith"),
         ("incidents.incident", "organisation__memberships__user__password__startswith"),
         ("incidents.incident", "reply_addresses__token__startswith"),

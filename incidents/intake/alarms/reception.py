@@ -7,15 +7,17 @@ may. Afterwards a little is read at once; much is left to the worker.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 
 from celery import current_app
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 
 from incidents.intake import inbox
@@ -32,10 +34,22 @@ ROW = 100  # alerts a stored row: each is read in one transaction, which on SQLi
 LOOKUP = 500
 AT_ONCE = 20  # incidents that may come of a request while its sender waits
 NUDGE_PAUSE_SECONDS = 15
+_turn = threading.Lock()
+
+
+def in_turn() -> AbstractContextManager[object]:
+    """Where one writer at a time has the whole database (SQLite), requests wait here: it lets them poll, and
+    whoever polls unluckily waits for seconds."""
+    return nullcontext() if connection.features.has_select_for_update else _turn
 
 
 def receive(source: AlarmSource, payload: Any, alerts: list[Alert], now: datetime) -> None:
     """Take the alerts of one request. Returns once they are safe; raises when they could not be stored."""
+    with in_turn():
+        _receive(source, payload, alerts, now)
+
+
+def _receive(source: AlarmSource, payload: Any, alerts: list[Alert], now: datetime) -> None:
     with transaction.atomic():
         left = _to_be_read(source, alerts, now)
         rows = [_store(source, payload, alerts, part, now) for part in _parts(left)]

@@ -79,10 +79,19 @@ class Reading:
         self.start(alert, level)
 
     def incident_of(self, alarm: Alarm) -> Incident | None:
-        """The alarm's incident: one object for all alarms of a storm, for verbs change it."""
-        if alarm.incident is None:
+        """The alarm's incident, or the one that staff closed it as a duplicate of.
+
+        One object for all alarms of a storm, for verbs change it.
+        """
+        incident = alarm.incident
+        while incident is not None and incident.status == Status.CLOSED and incident.duplicate_of is not None:
+            incident = incident.duplicate_of
+        if incident is None:
             return None
-        return self.incidents.setdefault(alarm.incident.pk, alarm.incident)
+        if incident != alarm.incident:
+            alarm.incident = incident
+            alarm.save(update_fields=["incident"])
+        return self.incidents.setdefault(incident.pk, incident)
 
     def is_over(self, alarm: Alarm) -> bool:
         incident = self.incident_of(alarm)

@@ -6,6 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from incidents.models import Alarm
+
 
 class AcceptedSerializer(serializers.Serializer):
     """The alerts are stored, or counted where they repeat what is known."""
@@ -16,7 +18,7 @@ class AcceptedSerializer(serializers.Serializer):
 class AlertSerializer(serializers.Serializer):
     """One alert of Alertmanager."""
 
-    status = serializers.ChoiceField(["firing", "resolved"])
+    status = serializers.ChoiceField(Alarm.Status.choices)
     annotations = serializers.DictField(child=serializers.CharField(), required=False)
     startsAt = serializers.DateTimeField(required=False)
     endsAt = serializers.DateTimeField(required=False)
@@ -32,7 +34,7 @@ class AlertmanagerSerializer(serializers.Serializer):
     version = serializers.CharField(required=False)
     groupKey = serializers.CharField(required=False)
     truncatedAlerts = serializers.IntegerField(required=False)
-    status = serializers.ChoiceField(["firing", "resolved"], required=False)
+    status = serializers.ChoiceField(Alarm.Status.choices, required=False)
     receiver = serializers.CharField(required=False)
     groupLabels = serializers.DictField(required=False)
     commonLabels = serializers.DictField(required=False)
@@ -71,7 +73,7 @@ class GenericAlertSerializer(serializers.Serializer):
 
     title = serializers.CharField(help_text="What is wrong; needed unless a resolve has a fingerprint.")
     description = serializers.CharField(required=False, help_text="Markdown.")
-    status = serializers.ChoiceField(["firing", "resolved"], default="firing")
+    status = serializers.ChoiceField(Alarm.Status.choices, default="firing")
     level = serializers.ChoiceField(["P1", "P2", "P3"], required=False)
     severity = serializers.CharField(required=False, help_text="Such as critical, error, warning, info.")
     fingerprint = serializers.CharField(required=False)
