@@ -110,6 +110,8 @@ class Session(socketserver.StreamRequestHandler):
 
     def do_store(self, tag, words, rest):
         mail = self.folder.get(int(words[0]))
+        if self.server.refuses_marks:
+            return "NO read only"
         if mail:
             mail[2] |= set(re.sub(r"[()]", "", " ".join(words[2:])).split())
         return "OK done"
@@ -153,7 +155,7 @@ class ImapServer(socketserver.ThreadingTCPServer):
         self.password = password
         self.folders: dict[str, dict[int, list]] = {"INBOX": {}}
         self.validity, self.next_uid = 1, 1
-        self.has_move, self.refuses_moves = True, False
+        self.has_move, self.refuses_moves, self.refuses_marks = True, False, False
         self.broken: set[int] = set()
         self.sizes: dict[int, int] = {}
         self.log: list[str] = []

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.core.exceptions import PermissionDenied
 from django.urls import reverse
 
-from incidents import actions
+from incidents import actions, inbox_desk
 from incidents.clockwork import differences
 from incidents.intake import held, inbox, mail, senders
 from incidents.models import InboundMessage, Incident
@@ -133,8 +134,9 @@ def test_only_an_active_writer_of_the_organisation_is_made_its_author(request, r
         a2.is_active = False
         a2.save()
     person = a2 if who == "gone" else request.getfixturevalue(who)
-    with pytest.raises(actions.Refused):
+    with pytest.raises(actions.Refused) as refused:
         held.add_reply(row, incident=made, person=person, by=g1, now=at(6))
+    assert refused.value.field == "person"
     assert made.messages.count() == 0
 
 
@@ -154,6 +156,13 @@ def test_only_staff_decide(client, row, made, a2):
     assert decide(client, row, "discard", reason="x").status_code in (302, 403)
     row.refresh_from_db()
     assert row.state == "held"
+
+
+def test_no_page_of_the_inbox_relies_on_the_admins_door_alone(rf, row, a1):
+    asked = rf.get("/")
+    asked.user = a1
+    with pytest.raises(PermissionDenied):
+        inbox_desk.get_message(asked, row.pk)
 
 
 def test_a_decision_needs_a_post_with_its_token(row, g1):
@@ -291,6 +300,13 @@ def test_the_whole_mail_of_an_internal_note_is_for_staff(client, row, made, a1, 
     held.add_note(row, incident=made, by=g1, now=at(6))
     [message] = made.messages.all()
     client.force_login(a1)
+    assert client.get(reverse("incidents:original", args=[made.reference, message.pk])).status_code == 404
+
+
+def test_the_whole_mail_of_a_message_that_was_made_internal_is_for_staff(client, answered, made, a1):
+    made.messages.update(is_public=False)
+    client.force_login(a1)
+    [message] = made.messages.all()
     assert client.get(reverse("incidents:original", args=[made.reference, message.pk])).status_code == 404
 
 

@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
+from django.db.models import QuerySet
 
 from incidents.intake import inbox, mail
 from incidents.intake.inbox import Result
@@ -99,6 +100,16 @@ def test_only_one_raw_file_is_kept_of_what_came_twice(db, settings, tmp_path):
     raw = written("a@b.example")
     for _ in range(3):
         store(raw)
+    assert len(list(tmp_path.glob("inbound/*"))) == 1
+
+
+def test_whoever_loses_the_race_to_store_leaves_no_file(db, settings, tmp_path, monkeypatch):
+    settings.MEDIA_ROOT = tmp_path
+    raw = written("a@b.example")
+    first = store(raw)
+    with monkeypatch.context() as patch:
+        patch.setattr(QuerySet, "first", lambda rows: None)  # as if it were not stored yet
+        assert store(raw).pk == first.pk
     assert len(list(tmp_path.glob("inbound/*"))) == 1
 
 

@@ -319,6 +319,13 @@ def test_wrong_and_truncated_and_others_tokens_are_refused_alike(made, theirs, a
     assert Incident.objects.count() == 2
 
 
+def test_a_wrong_reply_address_is_not_made_good_by_naming_a_mail(made, a1):
+    to = f"reply+{'0' * 32}@{MAIL_DOMAIN}"
+    row = arrive(written(a1, to=to, verdict=PASS, In_Reply_To=last_to(a1).message_id), at(1))
+    assert is_held(row, senders.NOT_THEIR_ADDRESS)
+    assert said(made) == []
+
+
 def test_the_token_may_be_written_in_any_case(made, a1):
     assert arrive(written(a1, to=token_of(made, a1).upper())).outcome == "replied"
 

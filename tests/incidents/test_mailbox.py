@@ -135,6 +135,14 @@ def test_a_mail_that_cannot_be_moved_is_marked_and_not_fetched_again(server, a1)
     assert count(server, "INBOX") == 1
 
 
+def test_a_mail_that_can_neither_be_moved_nor_marked_keeps_back_no_other(server, a1):
+    server.refuses_moves = server.refuses_marks = True
+    for number in range(2):
+        server.put(written(a1, f"text {number}"))
+    mailbox.poll(T0)
+    assert InboundMessage.objects.count() == 2
+
+
 def test_new_uids_mean_nothing(server, a1):
     raw = written(a1)
     server.put(raw)
@@ -159,7 +167,7 @@ def test_a_receipt_that_cannot_be_read_is_now_or_in_utc(said):
     assert mailbox.receipt_of(said, T0) == (at(-60) if said.startswith("03") else T0)
 
 
-def test_what_another_poller_took_first_harms_nobody(server, a1, monkeypatch):
+def test_what_another_poller_took_first_harms_nobody(server, a1, monkeypatch, caplog):
     for number in range(3):
         server.put(written(a1, f"text {number}"))
     real = mailbox.facts_of
@@ -174,6 +182,7 @@ def test_what_another_poller_took_first_harms_nobody(server, a1, monkeypatch):
         patch.setattr(mailbox, "facts_of", raced)
         assert mailbox.poll(T0) == 0
     assert InboundMessage.objects.count() == 0
+    assert caplog.records == []
 
 
 def test_a_server_that_refuses_the_password_is_an_error_to_see(server, settings):
