@@ -337,3 +337,20 @@ def lag(now: datetime) -> float:
     ).order_by("next_attempt_at")
     oldest = waiting.values_list("next_attempt_at", flat=True).first()
     return (now - oldest).total_seconds() if oldest else 0.0
+
+
+# --- a stand-in until the other channel is merged ---
+
+
+def bounced(message: OutboxMessage, *, at: datetime, reason: str) -> None:
+    OutboxMessage.objects.filter(pk=message.pk, unreached_at=None).update(
+        unreached_at=at, state_reason=reason[:1000]
+    )
+
+
+def by_bounce_address(address: str) -> OutboxMessage | None:
+    local, _, domain = address.lower().partition("@")
+    if domain != settings.MAIL_DOMAIN or not local.startswith("bounce+"):
+        return None
+    wanted = f"<{local.removeprefix('bounce+')}@{settings.MAIL_DOMAIN}>"
+    return OutboxMessage.objects.filter(message_id=wanted).first()
