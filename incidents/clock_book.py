@@ -64,6 +64,7 @@ class ClockBook:
         for clock in self.open(Kind.FIRST_RESPONSE, Kind.TARGET_ACTION, Kind.RCA):
             if clock.state == State.RUNNING and clock.due_at and clock.due_at < until:
                 clock.state, clock.breached_at = State.BREACHED, clock.due_at
+                self._keep_pauses(clock)
         while self._settle_update(until):
             pass
 
@@ -153,8 +154,14 @@ class ClockBook:
             held = [replace(pause, end=pause.end or max(at, pause.start)) for pause in self.pauses]
             clock.due_at, _ = shifted_by_pauses(clock, clock.base_due_at, held)
         clock.ended_at = at
+        self._keep_pauses(clock)
         if clock.state != State.BREACHED:
             clock.state = state
+
+    def _keep_pauses(self, clock: Clock) -> None:
+        """A reply that is recorded late moves a pause: of a clock whose verdict has fallen it moves nothing."""
+        if clock.is_pausable and clock.pauses is None:
+            clock.pauses = tuple(replace(pause) for pause in self.pauses)
 
     def _meet(self, clock: Clock, at: datetime) -> None:
         """Record the deliverable, also when it comes after the breach."""
@@ -178,6 +185,13 @@ class ClockBook:
         for pause in self.pauses:
             if pause.end is None:
                 pause.end = max(at, pause.start)
+        self._repause_open()
+
+    def _answer_question(self, at: datetime) -> None:
+        """A pause ends at the first human reply received since its question, also if that is recorded late."""
+        for pause in self.pauses:
+            if pause.start <= at and (pause.end is None or at < pause.end):
+                pause.end = at
         self._repause_open()
 
     def _repause_open(self) -> None:

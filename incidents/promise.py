@@ -137,6 +137,7 @@ class Clock:
     breached_at: datetime | None = None
     ended_at: datetime | None = None
     pending: tuple[PendingUpdate, ...] = ()
+    pauses: tuple[Pause, ...] | None = None  # as they stood when it was breached or closed
 
     @property
     def key(self) -> tuple[str, int, str, int]:

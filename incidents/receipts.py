@@ -45,7 +45,7 @@ def effective_pauses(clock: Clock, pauses: Iterable[Pause]) -> list[Pause]:
     if not clock.is_pausable or clock.base_due_at is None:
         return []
     held: list[Pause] = []
-    for pause in pauses:
+    for pause in clock.pauses if clock.pauses is not None else pauses:
         due, _ = shifted_by_pauses(clock, clock.base_due_at, held)
         if max(pause.start, clock.started_at) < due:
             held.append(pause)

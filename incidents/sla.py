@@ -225,7 +225,7 @@ class Ledger(ClockBook):
             self._repause_open()
 
     def _on_customer_replied(self, fact: Fact) -> None:
-        self._end_pause(fact.at)
+        self._answer_question(fact.at)
 
     # --- status updates ---
 

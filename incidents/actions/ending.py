@@ -182,17 +182,20 @@ def reopen(
     return incident
 
 
-def reopen_within(act: Act, message: Message) -> None:
-    """Reopen in the act at hand: by its own verb, by a customer's reply, by a withdrawn release."""
-    incident = act.incident
+def reopen_within(act: Act, message: Message, *, at: datetime | None = None) -> None:
+    """Reopen in the act at hand: by its own verb, by a customer's reply, by a withdrawn release.
+
+    The new cycle counts from `at`, the receipt, when that differs from now.
+    """
+    incident, at = act.incident, at or act.now
     extend_horizon(incident.calendar_version, act.now)
     incident.resolved_at = incident.closed_at = incident.restored_at = None
     incident.intervention_started_at = incident.intervention_by = None
     incident.acknowledged_at = incident.first_response_at = incident.waiting_since = None
     incident.closing_due_at = incident.reminder_due_at = None
     incident.closed_as = ""
-    feel_impact(incident, act.now, incident.services.all())
-    act.record(Reopened(message=message.pk, cycle=incident.cycle + 1, **act.move(Status.REPORTED)))
+    feel_impact(incident, at, incident.services.all())
+    act.record(Reopened(message=message.pk, cycle=incident.cycle + 1, **act.move(Status.REPORTED)), at=at)
 
 
 def withdraw(

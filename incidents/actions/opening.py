@@ -13,7 +13,7 @@ from incidents.actions.base import Act, Refused, finish, required
 from incidents.actions.impacts import feel_impact
 from incidents.actions.writing import attach
 from incidents.defaults import plan_for
-from incidents.models import Incident, Level, Status
+from incidents.models import InboundMessage, Incident, Level, Status
 from incidents.models.timeline import Opened
 from portal import access
 from portal.calendars import extend_horizon
@@ -38,11 +38,12 @@ def open_incident(
     impact: str = Impact.DEGRADED,
     files: Sequence[UploadedFile] = (),
     received_at: datetime | None = None,
+    inbound: InboundMessage | None = None,
 ) -> Incident:
     """File an incident under the organisation's promise of now; clocks count from the receipt.
 
     `by` is the reporter, or an agent on the reporter's behalf. `received_at` is our own acceptance
-    when it lies before `now` (a mail's INTERNALDATE). Raises Refused.
+    when it lies before `now` (a mail's INTERNALDATE), `inbound` the mail that it came by. Raises Refused.
     """
     now = now.replace(microsecond=0)
     received = min((received_at or now).replace(microsecond=0), now)
@@ -79,6 +80,7 @@ def open_incident(
                 policy_version=plan.policy_version_id,
                 calendar_version=calendar_version.pk,
                 on_behalf=by != reporter,
+                inbound=inbound.pk if inbound else None,
             ),
             at=received,
         )

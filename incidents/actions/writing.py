@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 
 from incidents.actions.base import Act, Refused, acting, required
-from incidents.models import Attachment, Incident, Message
+from incidents.models import Attachment, InboundMessage, Incident, Message
 from incidents.models.timeline import FilesAttached
 from portal.models import User
 from portal.uploads import validate_upload
@@ -19,8 +19,20 @@ MAX_FILES = 10
 TEXT_LENGTH = 50_000
 
 
-def write(act: Act, kind: str, text: str, *, is_public: bool = True, field: str = "text") -> Message:
-    """A message row of the act. Refused when the text is empty or longer than 50,000 characters."""
+def write(
+    act: Act,
+    kind: str,
+    text: str,
+    *,
+    is_public: bool = True,
+    field: str = "text",
+    received_at: datetime | None = None,
+    inbound: InboundMessage | None = None,
+) -> Message:
+    """A message row of the act. Refused when the text is empty or longer than 50,000 characters.
+
+    `received_at` is the receipt when it differs from now, `inbound` the mail that it came by.
+    """
     text = required(text, field, _("Write a text."))
     if len(text) > TEXT_LENGTH:
         raise Refused(_("Shorten the text to 50,000 characters, or attach a file."), field=field)
@@ -33,7 +45,8 @@ def write(act: Act, kind: str, text: str, *, is_public: bool = True, field: str 
         is_public=is_public,
         is_from_staff=act.by.is_agent,
         channel=act.channel,
-        received_at=act.now,
+        received_at=received_at or act.now,
+        inbound=inbound,
     )
 
 
