@@ -13,6 +13,7 @@ from incidents.models import (
     ActionPlan,
     ArticleVersion,
     Contest,
+    InboundMessage,
     Incident,
     IncidentEvent,
     LevelValidation,
@@ -54,6 +55,7 @@ def context_of(incident: Incident, event: IncidentEvent, recipient: User) -> dic
         "article_version": _one(ArticleVersion, facts.get("article_version")),
         "engineer": _one(User, facts.get("engineer")),
         "original": _one(Incident, facts.get("duplicate_of")),
+        "inbound": _one(InboundMessage, facts.get("inbound")),
     }
 
 

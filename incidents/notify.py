@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
 from incidents import audiences
 from incidents.mail_contexts import context_of, is_public_still
-from incidents.models import Clock, Incident, IncidentEvent, ReplyAddress
+from incidents.models import Channel, Clock, Incident, IncidentEvent, ReplyAddress
 from portal import outbox
 from portal.channels.base import Rendered
 from portal.mails import reading_as, render_mail
 from portal.models import OutboxMessage, User
 
+ANSWERS_APART = timedelta(hours=24)
 Audience = Callable[[Incident], Iterable[User]]
 
 
@@ -93,6 +94,8 @@ NOTICES: dict[str, list[Notice]] = {
     "clock_breached": [to_staff("staff_clock_breached", audiences.owners_and_duty_managers)],
     "promise_changed": [to_customer("promise_changed")],
     "clock_corrected": [],
+    "mail_held": [to_staff("staff_mail_held")],
+    "automatic_mail_received": [],
 }
 
 
@@ -110,17 +113,36 @@ def _queue(incident: Incident, event: IncidentEvent, notice: Notice, now: dateti
     for person in notice.audience(incident):
         if notice.skips_author and person.pk == event.by_id:
             continue
+        is_answer = _answers_a_mail(event, notice, person)
+        if is_answer and _is_answered(incident, person, now):
+            continue
         outbox.enqueue(
             notice.mail,
             person,
             now=now,
             dedupe_key=f"{event.pk}:{notice.mail}:{person.pk}",
-            facts={"incident": incident.pk, "event": event.pk, **event.payload},
+            facts={
+                "incident": incident.pk,
+                "event": event.pk,
+                **event.payload,
+                **({"is_answer": True} if is_answer else {}),
+            },
             subject_key=incident.reference,
             collapse_key=_collapse_key(incident, event, notice),
             is_automatic=notice.is_automatic,
             priority=_priority(incident),
         )
+
+
+def _answers_a_mail(event: IncidentEvent, notice: Notice, person: User) -> bool:
+    """Whether a machine of ours answers a mail: the one thing that two machines can go on with for ever."""
+    is_theirs = event.channel == Channel.MAIL and person.pk == event.by_id
+    return is_theirs and notice.is_automatic and not notice.is_for_staff
+
+
+def _is_answered(incident: Incident, person: User, now: datetime) -> bool:
+    lately = OutboxMessage.objects.filter(subject_key=incident.reference, recipient=person, is_automatic=True)
+    return lately.filter(facts__is_answer=True, created_at__gt=now - ANSWERS_APART).exists()
 
 
 def _collapse_key(incident: Incident, event: IncidentEvent, notice: Notice) -> str:

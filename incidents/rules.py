@@ -95,6 +95,8 @@ RULES: dict[str, Rule] = {
     "add_attachment": Rule(ANY, EITHER),
     "change_promise": Rule(UNRESOLVED, ("is_head_of_support",), IS_RESOLVED),
     "record_delivery": Rule(ANY, ("is_clockwork",)),
+    "hold_mail": Rule(ANY, ("is_clockwork",)),
+    "note_automatic_mail": Rule(ANY, ("is_clockwork",)),
 }
 
 NOT_YOURS = {

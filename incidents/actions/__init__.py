@@ -15,6 +15,7 @@ from incidents.actions.ending import (
     withdraw,
 )
 from incidents.actions.levels import contest_lowering, decide_contest, open_lowering, validate_level
+from incidents.actions.mails import hold_mail, note_automatic_mail
 from incidents.actions.opening import open_incident
 from incidents.actions.promise import change_promise, preview_promise
 from incidents.actions.solution import (
@@ -54,10 +55,12 @@ __all__ = [
     "discard_status_update",
     "document_solution",
     "file_action_plan",
+    "hold_mail",
     "latest_next_update",
     "mark_duplicate",
     "may",
     "move_release",
+    "note_automatic_mail",
     "open_incident",
     "open_lowering",
     "pending_update",

@@ -138,7 +138,9 @@ def _check(verb: str, incident: Incident, by: User | None, revision: int | None)
 
 
 # Bookkeeping that must not make a form in somebody's hands stale.
-QUIET = frozenset({"status_update_accepted", "clock_warned", "clock_breached"})
+QUIET = frozenset(
+    {"status_update_accepted", "clock_warned", "clock_breached", "mail_held", "automatic_mail_received"}
+)
 
 
 def finish(act: Act) -> None:

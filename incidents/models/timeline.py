@@ -368,6 +368,16 @@ class MailHeld(Payload):
 
 @payload
 @dataclass(frozen=True, kw_only=True)
+class AutomaticMailReceived(Payload):
+    """A machine answered a mail of ours: nobody's words, and so no fact for the clocks."""
+
+    kind = "automatic_mail_received"
+    is_public = False
+    inbound: int
+
+
+@payload
+@dataclass(frozen=True, kw_only=True)
 class AlarmJoined(Payload):
     """Another alarm is part of this incident."""
 
