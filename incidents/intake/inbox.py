@@ -3,8 +3,8 @@
 `store` writes the row as it came, in a transaction of its own, so that a sender is told "taken" only of
 what is safe. `sweep` claims due rows by a conditional update with a lease and hands each to its kind's
 handler; the handler's verbs and the row's outcome are one transaction, so a worker that dies in the
-middle has done nothing, and the next one does it once. A row that cannot be read is set aside with its
-reason, shown to staff, and never blocks another.
+middle has done nothing, and the next one does it once. A row that cannot be read, or that takes its
+worker along each time, is set aside with its reason, shown to staff, and never blocks another.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from incidents.intake.parsed import Unacceptable
 from incidents.models import AlarmSource, InboundMessage, Incident
 from portal.heartbeat import beat
 from portal.models import OutboxMessage
@@ -32,10 +34,7 @@ State = InboundMessage.State
 BATCH = 20
 TRIES = 4
 BACKOFF_SECONDS = (10, 60, 300)
-
-
-class Unacceptable(Exception):
-    """What came in is refused, for ever; the reason says what the sender can do instead."""
+STOPPED = "the worker stopped each time that it was read"
 
 
 @dataclass(frozen=True)
@@ -49,13 +48,28 @@ class Result:
     about: OutboxMessage | None = None
 
 
-Handler = Callable[[InboundMessage, datetime], Result]
-HANDLERS: dict[str, Handler] = {}
+class Handler(Protocol):
+    """Decides on one message by verbs, in one transaction with its row. `content` is what `read` made of it."""
+
+    def __call__(self, message: InboundMessage, now: datetime, /) -> Result: ...
+
+
+class ContentHandler(Protocol):
+    def __call__(self, message: InboundMessage, now: datetime, /, *, content: Any) -> Result: ...
+
+
+HANDLERS: dict[str, Callable[[InboundMessage], Handler]] = {}
 
 
 def register(kind: str, handler: Handler) -> None:
-    """Say who reads a kind of inbound message. For the app's ready()."""
-    HANDLERS[kind] = handler
+    """Say who decides on a kind of inbound message. For the app's ready()."""
+    HANDLERS[kind] = lambda message: handler
+
+
+def register_read(kind: str, handler: ContentHandler, read: Callable[[InboundMessage], Any]) -> None:
+    """The same for a kind that takes long to read: `read` runs before the transaction, which on SQLite keeps
+    everybody else from writing."""
+    HANDLERS[kind] = lambda message: partial(handler, content=read(message))
 
 
 def store(
@@ -69,11 +83,12 @@ def store(
     source: AlarmSource | None = None,
     sender: str = "",
     subject: str = "",
+    refused: str = "",
 ) -> tuple[InboundMessage, bool]:
     """Keep what came in; the row, and False if it was stored before. Raises when it could not be stored.
 
     `received_at` is our own acceptance, in whole seconds. The caller answers its sender after this
-    returns, and never before.
+    returns, and never before. With a reason in `refused` it is kept for staff to see, and not read.
     """
     known = InboundMessage.objects.filter(dedupe_key=dedupe_key).first()
     if known is not None:
@@ -89,11 +104,18 @@ def store(
         next_attempt_at=received_at,
         sender=sender[:320],
         subject=subject[:300],
+        state=State.REFUSED if refused else State.RECEIVED,
+        state_reason=refused,
     )
     if raw:
         message.raw.save("", ContentFile(raw), save=False)
-    with transaction.atomic():
-        InboundMessage.objects.bulk_create([message], ignore_conflicts=True)
+    try:
+        with transaction.atomic():
+            InboundMessage.objects.bulk_create([message], ignore_conflicts=True)
+    except Exception:
+        if raw:
+            message.raw.delete(save=False)
+        raise
     stored = InboundMessage.objects.get(dedupe_key=dedupe_key)
     is_new = stored.raw.name == message.raw.name if raw else stored.next_attempt_at == message.next_attempt_at
     if raw and not is_new:
@@ -107,23 +129,35 @@ def due(now: datetime) -> Q:
     return waiting | Q(state=State.CLAIMED, lease_until__lte=now)
 
 
+def waiting(now: datetime, tried: set[int]) -> list[int]:
+    """The next rows to read, oldest receipt first."""
+    rows = InboundMessage.objects.filter(due(now)).exclude(pk__in=tried).order_by("received_at", "pk")
+    return list(rows.values_list("pk", flat=True)[:BATCH])
+
+
 def sweep(now: datetime, *, budget: timedelta = timedelta(minutes=2)) -> dict[str, int]:
     """Read everything that is due, oldest receipt first, for at most `budget` of real time."""
     beat("inbox", now)
     ends = timezone.now() + budget
     done: dict[str, int] = {}
     tried: set[int] = set()
-    while timezone.now() < ends:
-        rows = InboundMessage.objects.filter(due(now)).exclude(pk__in=tried).order_by("received_at", "pk")
-        ids = list(rows.values_list("pk", flat=True)[:BATCH])
-        if not ids:
-            break
+    while timezone.now() < ends and (ids := waiting(now, tried)):
         for pk in ids:
-            tried.add(pk)
-            state = process(pk, now)
+            state = _process_alone(pk, max(now, timezone.now()))
+            if state in ("", State.RECEIVED):  # somebody else's, or to be tried later: not again in this pass
+                tried.add(pk)
             if state:
                 done[state] = done.get(state, 0) + 1
     return done
+
+
+def _process_alone(pk: int, now: datetime) -> str:
+    """One row that goes wrong beyond `process` (the database refused, say) stops no other."""
+    try:
+        return process(pk, now)
+    except Exception:  # the lease ends, and a later pass reads it
+        logger.exception("inbound message %s is left to a later sweep", pk)
+        return ""
 
 
 def process(pk: int, now: datetime) -> str:
@@ -136,9 +170,12 @@ def process(pk: int, now: datetime) -> str:
     message = InboundMessage.objects.select_related("source").get(pk=pk)
     if message.lease != lease:
         return ""
+    if message.attempts > TRIES:
+        return _fail(message, message.state_reason or STOPPED, now)
     try:
+        decide = HANDLERS[message.kind](message)
         with transaction.atomic():
-            result = HANDLERS[message.kind](message, now)
+            result = decide(message, now)
             _finish(message, result)
     except Unacceptable as refused:
         result = Result(state=State.REFUSED, reason=str(refused))
@@ -149,7 +186,7 @@ def process(pk: int, now: datetime) -> str:
     return result.state
 
 
-def _ours(message: InboundMessage) -> Any:
+def _ours(message: InboundMessage) -> QuerySet[InboundMessage]:
     return InboundMessage.objects.filter(pk=message.pk, state=State.CLAIMED, lease=message.lease)
 
 

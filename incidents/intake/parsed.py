@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+
+class Unacceptable(Exception):
+    """What came in is refused, for ever; the reason says what the sender can do instead."""
+
+
 AuthenticationResult = Literal["pass", "fail", "none"]
 
 
