@@ -8,6 +8,8 @@ class IncidentsConfig(AppConfig):
 
     def ready(self) -> None:
         from incidents import notify, summaries  # noqa: PLC0415 (needs loaded models)
+        from incidents.intake import inbox, mail  # noqa: PLC0415
 
         notify.register()
         summaries.register()
+        inbox.register_read("mail", mail.handle, mail.read)
