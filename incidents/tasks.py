@@ -6,12 +6,23 @@ from celery import shared_task
 from django.utils import timezone
 
 from incidents import summaries
+from incidents.intake import inbox, mailbox
 from incidents.sweep import sweep
 
 
 @shared_task
 def sweep_incidents() -> dict[str, int]:
     return sweep(timezone.now())
+
+
+@shared_task
+def sweep_inbox() -> dict[str, int]:
+    return inbox.sweep(timezone.now())
+
+
+@shared_task
+def poll_mailbox() -> int:
+    return mailbox.poll(timezone.now())
 
 
 @shared_task

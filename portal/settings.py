@@ -198,6 +198,11 @@ else:
 EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=20)
 DEFAULT_FROM_EMAIL = f"{SUPPORT_BRAND} <{SUPPORT_EMAIL}>"
 SERVER_EMAIL = SUPPORT_EMAIL
+# What comes in. Only the Authentication-Results of our own mail servers, by these names, are believed.
+MAIL_AUTHSERV_IDS = env.list("MAIL_AUTHSERV_IDS", default=[MAIL_DOMAIN, f"mx.{MAIL_DOMAIN}"])
+MAIL_MAX_BYTES = env.int("MAIL_MAX_BYTES", default=40 * 1024 * 1024)
+IMAP_URL = env.str("IMAP_URL", default="")  # imaps://user:password@host:993/INBOX; empty: no polling
+IMAP_POLL_SECONDS = env.float("IMAP_POLL_SECONDS", default=15.0)
 
 # --- Jobs: the broker carries wake-ups only; the database rows decide -----------------------------
 
@@ -228,6 +233,8 @@ else:
     }
 CELERY_BEAT_SCHEDULE = {
     "outbox": {"task": "portal.tasks.sweep_outbox", "schedule": 3.0},
+    "inbox": {"task": "incidents.tasks.sweep_inbox", "schedule": 3.0},
+    "mailbox": {"task": "incidents.tasks.poll_mailbox", "schedule": IMAP_POLL_SECONDS},
     "clocks": {"task": "incidents.tasks.sweep_incidents", "schedule": 5.0},
     "calendars": {"task": "portal.tasks.extend_calendars", "schedule": crontab(hour="3", minute="17")},
     "summaries": {"task": "incidents.tasks.send_daily_summaries", "schedule": crontab(minute="*/5")},
