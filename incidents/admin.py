@@ -16,12 +16,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from incidents import desk
+from incidents import desk, inbox_desk
 from incidents.models import (
     Article,
     ArticleVersion,
     CannedText,
     CommunicationPlan,
+    InboundMessage,
     Incident,
     SLAPolicy,
     SLAPolicyVersion,
@@ -144,6 +145,80 @@ class IncidentAdmin(RoleAdmin):
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         return desk.incident_page(request, object_id)
+
+
+# --- what comes in ---
+
+
+class InboxFilter(admin.SimpleListFilter):
+    """What waits for staff, unless they ask for more."""
+
+    title = gettext_lazy("state")
+    parameter_name = "show"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("waiting", gettext_lazy("Held or set aside")),
+            *InboundMessage.State.choices,
+            ("all", gettext_lazy("All")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        chosen = self.value() or "waiting"
+        states = ["held", "set_aside"] if chosen == "waiting" else [chosen]
+        return queryset if chosen == "all" else queryset.filter(state__in=states)
+
+    def choices(self, changelist: Any) -> Any:
+        for name, title in self.lookup_choices:
+            yield {
+                "selected": (self.value() or "waiting") == name,
+                "query_string": changelist.get_query_string({self.parameter_name: name}),
+                "display": title,
+            }
+
+
+@admin.register(InboundMessage)
+class InboxAdmin(RoleAdmin):
+    """Every mail and alarm as it came in, and what became of it. Decisions have a page of their own."""
+
+    roles = READ_ONLY
+    list_display = ["received_at", "what", "sender", "state", "outcome", "reason", "incident"]
+    list_display_links = ["what"]
+    list_filter = [InboxFilter, "kind"]
+    list_select_related = ["incident"]
+    search_fields = ["sender", "subject"]
+    show_full_result_count = False
+
+    @admin.display(description=gettext_lazy("Subject"), ordering="subject")
+    def what(self, message: InboundMessage) -> str:
+        return message.subject or _("(no subject)")
+
+    @admin.display(description=gettext_lazy("Reason"))
+    def reason(self, message: InboundMessage) -> str:
+        return _(message.state_reason)[:200] if message.state_reason else ""
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path(
+                "<int:pk>/decide/<slug:decision>/",
+                wrap(inbox_desk.decide),
+                name="incidents_inboundmessage_decide",
+            ),
+            path("<int:pk>/again/", wrap(inbox_desk.read_again), name="incidents_inboundmessage_again"),
+            path("<int:pk>/raw/", wrap(inbox_desk.raw), name="incidents_inboundmessage_raw"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        if request.method == "POST":
+            raise PermissionDenied
+        return inbox_desk.message_page(request, object_id)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        return inbox_desk.message_page(request, object_id)
 
 
 # --- agreements ---

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from incidents import present
@@ -15,6 +16,7 @@ from incidents.models import (
     ArticleVersion,
     Attachment,
     Contest,
+    InboundMessage,
     Incident,
     IncidentEvent,
     LevelValidation,
@@ -49,6 +51,8 @@ class TimelineItem:
     reason: str = ""
     article_version: ArticleVersion | None = None
     attachments: list[Attachment] = field(default_factory=list)
+    original_url: str = ""  # the whole mail that it came by
+    inbound: InboundMessage | None = None  # the same, for staff
 
     @property
     def look(self) -> str:
@@ -74,6 +78,8 @@ class _Found:
     """The rows that events name, fetched once per kind."""
 
     def __init__(self, events: list[IncidentEvent], incident: Incident, user: User) -> None:
+        self.incident = incident
+
         def rows(queryset: Any, name: str) -> dict[int, Any]:
             wanted = {event.payload.get(name) for event in events} - {None}
             return queryset.in_bulk(wanted) if wanted else {}
@@ -89,9 +95,14 @@ class _Found:
         people = {event.payload.get("engineer") for event in events}
         people |= {event.payload.get("assignee_to") for event in events}
         self.people = User.objects.in_bulk(people - {None})
+        self.inbound = InboundMessage.objects.in_bulk(self._mails(events)) if user.is_agent else {}
         self.attachments: dict[int | None, list[Attachment]] = {}
         for attachment in Attachment.objects.visible_to(user).filter(incident=incident):
             self.attachments.setdefault(attachment.message_id, []).append(attachment)
+
+    def _mails(self, events: list[IncidentEvent]) -> set[int]:
+        named = {event.payload.get("inbound") for event in events}
+        return (named | {message.inbound_id for message in self.messages.values()}) - {None}
 
 
 def item_of(event: IncidentEvent, found: _Found, user: User) -> TimelineItem:
@@ -118,7 +129,23 @@ def item_of(event: IncidentEvent, found: _Found, user: User) -> TimelineItem:
         item.attachments = found.attachments.get(message.pk, [])
     if event.kind in ("opened", "files_attached"):
         item.attachments = _loose(event, found)
+    _link_mail(item, event, found, user)
     return item
+
+
+def _link_mail(item: TimelineItem, event: IncidentEvent, found: _Found, user: User) -> None:
+    """The whole mail: for staff the inbox's page; for the customer what their own side wrote."""
+    inbound = item.message.inbound_id if item.message else event.payload.get("inbound")
+    if inbound is None:
+        return
+    if user.is_agent:
+        item.inbound = found.inbound.get(inbound)
+        item.original_url = reverse("admin:incidents_inboundmessage_change", args=[inbound])
+    elif item.message is None:
+        item.original_url = reverse("incidents:report_original", args=[found.incident.reference])
+    elif not item.message.is_from_staff:
+        args = [found.incident.reference, item.message.pk]
+        item.original_url = reverse("incidents:original", args=args)
 
 
 def _loose(event: IncidentEvent, found: _Found) -> list[Attachment]:
@@ -224,6 +251,8 @@ SENTENCES: dict[str, Callable[[dict[str, Any], _Found], str]] = {
     "clock_warned": _clock_sentence,
     "clock_breached": _clock_sentence,
     "promise_changed": lambda f, r: _("moved the open clocks under a new version of the agreement"),
+    "mail_held": lambda f, r: _("a mail is held: staff decide what becomes of it"),
+    "automatic_mail_received": lambda f, r: _("an automatic mail came; it counts for nothing"),
     "clock_corrected": lambda f, r: _("corrected a clock: %(reason)s") % {"reason": f["reason"]},
 }
 

@@ -1,6 +1,6 @@
 from django.urls import path, register_converter
 
-from incidents import views
+from incidents import original_views, views
 from portal.converters import ReferenceConverter
 
 register_converter(ReferenceConverter, "reference")
@@ -22,6 +22,12 @@ urlpatterns = [
     path("incidents/<reference:reference>/withdrawal/", views.withdrawal, name="withdrawal"),
     path("incidents/<reference:reference>/rca/", views.rca, name="rca"),
     path("incidents/<reference:reference>/attachments/<int:pk>/", views.attachment, name="attachment"),
+    path("incidents/<reference:reference>/original/", original_views.report_original, name="report_original"),
+    path(
+        "incidents/<reference:reference>/messages/<int:pk>/original/",
+        original_views.original,
+        name="original",
+    ),
     # knowledge and the promise
     path("knowledge/", views.articles, name="articles"),
     path("knowledge/<slug:slug>/", views.article, name="article"),

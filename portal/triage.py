@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from incidents.desk import VIEWS
-from incidents.models import Incident
+from incidents.models import InboundMessage, Incident
 from portal.access import person_of
 from portal.models import OutboxMessage
 
@@ -32,4 +32,5 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         if name != "all"
     ]
     context["set_aside"] = OutboxMessage.objects.filter(state=OutboxMessage.State.SET_ASIDE).count()
+    context["held"] = InboundMessage.objects.filter(state__in=["held", "set_aside"]).count()
     return context

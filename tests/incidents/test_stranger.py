@@ -38,7 +38,8 @@ VERDICTS = {
     # a page of somebody's object: 404 for strangers
     "object": """
         incidents/{reference}/ incidents/{reference}/attachments/{pk}/ incidents/{reference}/confirmation/
-        incidents/{reference}/contest/ incidents/{reference}/now/ incidents/{reference}/rca/
+        incidents/{reference}/contest/ incidents/{reference}/messages/{pk}/original/
+        incidents/{reference}/now/ incidents/{reference}/original/ incidents/{reference}/rca/
         incidents/{reference}/reopening/ incidents/{reference}/replies/ incidents/{reference}/timeline/
         incidents/{reference}/withdrawal/ knowledge/{slug}/
     """,
@@ -167,11 +168,13 @@ def names(theirs):
         "organisation": theirs.organisation_id,
         "incidents": theirs.reference,
         "attachments": theirs.attachments.get().pk,
+        "messages": theirs.messages.get().pk,
         "knowledge": "their-guide",
         "articles": "their-guide",
         "organisations": theirs.organisation.slug,
         "services": "only-theirs",
         "do": "reply",
+        "decide": "discard",
         "history": 1,
         "r": ContentType.objects.get_for_model(Incident).pk,
         "{content_type_id}": theirs.pk,
@@ -184,7 +187,7 @@ def names(theirs):
 def invented(values):
     """The same of what does not exist."""
     made_up = {name: 987654 if isinstance(value, int) else "no-such" for name, value in values.items()}
-    kept = {name: values[name] for name in ("do", "r", "admin", "confirm-email")}
+    kept = {name: values[name] for name in ("do", "decide", "r", "admin", "confirm-email")}
     return made_up | kept | {"incidents": "INC-987654", "key": f"{int_to_base36(987654)}-abc-def"}
 
 

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from incidents import actions
 from incidents.desk import VIEWS
-from incidents.models import CannedText, SLAPolicy, SLAPolicyVersion, SLATarget
+from incidents.models import CannedText, InboundMessage, SLAPolicy, SLAPolicyVersion, SLATarget
 from portal import calendars
 from portal.admin_base import RoleMixin
 from portal.models import (
@@ -37,6 +37,7 @@ MATRIX = """
 incidents.article             vac-   vac-   vac-   vac-
 incidents.cannedtext          v---   vacd   vacd   vacd
 incidents.communicationplan   v---   v---   vac-   vac-
+incidents.inboundmessage      v---   v---   v---   v---
 incidents.incident            va--   va--   va--   va--
 incidents.slapolicy           v---   v---   vac-   vac-
 incidents.slapolicyversion    v---   v---   vac-   vac-
@@ -111,6 +112,7 @@ def world(people, a1, b1):
     CannedText.objects.create(title="Hello", text="Hello")
     OutboxMessage.objects.filter(pk=OutboxMessage.objects.first().pk).update(state="set_aside")
     Authenticator.objects.create(user=a1, type="totp", data={"secret": "hush-hush"})
+    InboundMessage.objects.create(kind="mail", via="pipe", dedupe_key="x", received_at=T0, state="held")
     version = SLAPolicyVersion.objects.create(policy=made.policy_version.policy, number=2, created_at=T0)
     SLATarget.objects.create(version=version, level="P1", kind="rca", rule="business_days", amount=5)
     quiet = calendars.new_version(BusinessCalendar.objects.create(name="Quiet"), now=T0, by=None)
@@ -154,6 +156,7 @@ def bodies(world):
             "claimed_level": "P2",
             "impact": "degraded",
         },
+        "incidents.inboundmessage": {"state": "done", "sender": "new@acme.example"},
         "incidents.slapolicy": {"name": "New"},
         "incidents.slapolicyversion": {"policy": plan.policy_version.policy_id, "note": "New"}
         | formset("targets"),
