@@ -28,7 +28,7 @@ _SUBJECT = re.compile(
     r"|automatisch antwoord|automatische (?:reactie|antwoorden|beantwoording)|afwezig(?:heid|heidsbericht)?|niet aanwezig|buiten kantoor"
     r"|resposta automática|resposta automatica|fora do escritório|ausência(?: temporária)?|ausente do escritório"
     r"|automatyczna odpowiedź|odpowiedź automatyczna|autoodpowiedź|poza biurem|nieobecność|nieobecny|nieobecna"
-    r"|autosvar|automatiskt svar|automatisk svar|frånvarande|frånvaro(?:meddelande)?|ej på kontoret|fravær|ikke til stede"
+    r"|autosvar|automatiskt svar|automatisk svar|frånvarande|frånvaro(?:meddelande)?|ej på kontoret|fravær(?:smelding|sbesked|sassistent)?|ikke til stede"
     r"|automaattinen vastaus|poissa toimistosta|poissaoloilmoitus|automatická odpověď|automatická odpoveď|mimo kancelář|automatikus válasz|házon kívül"
     r"|automatické? odpověď|răspuns automat|αυτόματη απάντηση|автоматический ответ|автоответ(?:чик)?|вне офиса|в отпуске|автоматична відповідь"
     r"|自動応答|自動返信|不在(?:通知|のお知らせ)?|自动回复|自动答复|自動回覆|自動回復|不在办公室|외출 중|자동 회신|자동 응답|부재 중|رد تلقائي|خارج المكتب|מענה אוטומטי|תשובה אוטומטית|مרחוץ למשרד"
@@ -46,6 +46,7 @@ _ABSENCE = re.compile(
     r"|(?:estoy|estaré|me encuentro|encontraré)\b.{0,40}\b(?:fuera|de vacaciones|ausente)|(?:sono|sarò)\b.{0,40}\b(?:assente|fuori (?:sede|ufficio)|in ferie)"
     r"|(?:ben ik|ik ben|ben)\b.{0,40}\b(?:afwezig|niet aanwezig|met vakantie|op vakantie|met verlof)|(?:estou|estarei|encontro-me)\b.{0,40}\b(?:ausente|de férias|fora)"
     r"|(?:jestem|będę|przebywam)\b.{0,40}\b(?:nieobecn\w+|na urlopie|poza biurem)|(?:jag är|är jag)\b.{0,40}\b(?:frånvarande|på semester|ledig|bortrest|inte på kontoret)"
+    r"|(?:jeg er|er jeg)\b.{0,40}\b(?:på ferie|fraværende|bortreist|ikke på kontoret|på kurs|på reise)|(?:olen|poissa)\b.{0,40}\b(?:lomalla|poissa|toimistolta)|(?:jsem|som)\b.{0,40}\b(?:na dovolené|mimo kancelář)"
     r"|(?:я )?(?:нахожусь|буду|сейчас)\b.{0,30}\b(?:в отпуске|отсутству\w+|вне офиса|в командировке)|休暇|不在|休假|出差|외근|휴가|إجازة)",
     re.IGNORECASE,
 )
@@ -65,6 +66,7 @@ _ELSE = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"[^.!?。！？\n]+(?:\.(?=\w)[^.!?。！？\n]+)*[.!?。！？]?")
+_DAY = re.compile(r"(\d)\.\s+(?=[a-zà-ž]|Jan|Feb|Mär|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez)")
 MAX_NOTICE = 1_500
 
 
@@ -144,6 +146,7 @@ def is_absence_notice(text: str) -> bool:
     """Whether every sentence belongs to an absence notice or an automatic answer. A question never does."""
     if not text.strip() or len(text) > MAX_NOTICE or "?" in text or "？" in text:
         return False
+    text = _DAY.sub(r"\1 ", text)  # "9. März" is no end of a sentence
     joined = re.sub(r"(?<![.!?:,。！？])\n(?=[a-zçğıöşüäßéèà])", " ", text)
     sentences = [match.strip() for match in _SENTENCE.findall(joined) if len(match.strip()) > 3]
     spoken = [sentence for sentence in sentences if sentence[-1] in ".!。！" and len(sentence) > 12]

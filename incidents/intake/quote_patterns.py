@@ -18,10 +18,10 @@ WROTE = re.compile(
     re.IGNORECASE,
 )
 OPENER = re.compile(
-    r"[\W_]*(?:on|am|le|el|il|op|em|no dia|dia|w dniu|dnia|dne|dňa|den|den\.|the|a|på|at|pe|în|na|u|στις|vào|pada|"
-    r"в|во|у|on\s|tarih|tarihi|tarihinde|\d|mon|tue|wed|thu|fri|sat|sun|lun|mar|mié|jeu|ven|sam|dim|pzt|sal|çar|per|cum|cmt|paz|"
-    r"montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|понедельник|вторник|сред|четверг|пятниц|суббот|воскресен|"
-    r"пн|вт|ср|чт|пт|сб|вс|在|於|于|في|بتاريخ|ב)",
+    r"[\W_]*(?:(?:on|am|le|el|il|op|em|no dia|dia|w dniu|dnia|dne|dňa|den|på|at|pe|în|στις|vào|pada|vào lúc|в|во|у|tarih\w*|mon|tue|wed|thu|fri|sat|sun|lun|mar|mer|mié|mie"
+    r"|jeu|ven|vie|sam|sáb|sab|dim|dom|gio|pzt|sal|çar|per|cum|cmt|paz|pon|wto|śro|czw|pią|pt|sob|nie|mån|tis|ons|tor|fre|lör|sön|ma|di|wo|do|vr|za|zo|po|út|st|čt|pá|so|ne"
+    r"|monday|tuesday|wednesday|thursday|friday|saturday|sunday|пн|вт|ср|чт|пт|сб|вс)\b|\d|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag"
+    r"|понедельник|вторник|сред|четверг|пятниц|суббот|воскресен|在|於|于|في|بتاريخ|ב)",
     re.IGNORECASE,
 )
 TIME = re.compile(r"\b\d{1,2}\s?[:.h٫]\s?\d{2}\b|\d{1,2}時\d{1,2}分|[٠-٩]{1,2}:[٠-٩]{2}")

@@ -19,8 +19,15 @@ MARKERS = (MARKER, "— Lütfen bu satırın üzerine yazın —")
 
 MAX_LINE = 2_000  # characters of a line that patterns are tried on
 CONTEXT_LINES = 10
-_MARKER = re.compile("|".join(re.escape(marker.strip("— ")) for marker in MARKERS), re.IGNORECASE)
-_SENTENCE_END = re.compile(r"(?<!a\.m)(?<!p\.m)(?<!\b\w{3})[.!?;:]\s*$")
+_MARKER = re.compile(
+    "|".join(re.escape(marker.strip("— ")) for marker in MARKERS)
+    + r"|^\W{2,}(?=.*(?:reply|respond|type|write|answer|yanıt|yaz|antwort))(?=.*(?:line|satır|zeile|linie)).*\b(?:above|üzerin|üstün|oberhalb|über)",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"(?<!a\.m)(?<!p\.m)(?<!\b[^\W\d_]{3})[.!?;:]\s*$")
+# Without a word for "wrote", the writer's address must stand where the sentence ends.
+_NAMES_WRITER = re.compile(r"[<(\[]\W{0,3}[^\s<>()]+@[^\s<>()]+[>)\]].{0,25}$|[^\s=]+@[^\s<>()]+\W{0,3}$")
+_DATED_ADDRESS = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b.{0,120}<[^\s<>]+@[^\s<>]+>:?")
 _WORD = re.compile(r"\w")
 _POSTSCRIPT = re.compile(r"\s*(?:p\.?\s?s\b|not:|nb\b|n\.b\b)", re.IGNORECASE)
 
@@ -71,7 +78,7 @@ def _has_symbol(text: str) -> bool:
 def _cut(lines: Sequence[str], *, is_reply: bool, is_forward: bool) -> list[str]:
     boundary = _first_boundary(lines, is_reply=is_reply)
     forwarded = _forward_start(lines)
-    if forwarded is not None and (boundary is None or forwarded <= boundary.end):
+    if forwarded is not None and (boundary is None or forwarded <= boundary.start):
         return [*_without_signature(lines[:forwarded]), "", *(_plain(line) for line in lines[forwarded:])]
     if boundary is None:
         return _without_quotes(lines, is_reply=is_reply)
@@ -304,8 +311,11 @@ def _header_block(lines: Sequence[str], start: int, *, is_reply: bool) -> Bounda
     first = lines[start][:MAX_LINE]
     if words.ONE_LINE_BLOCK.match(first):
         return Boundary(start, start + 1, is_sure=True, is_header_block=True)
-    if words.LABELLED.match(_unquoted(first)) is None or _is_introduced(lines, start):
+    opening = words.LABELLED.match(_unquoted(first))
+    if opening is None or _is_introduced(lines, start):
         return None
+    if not (words.category_of(opening.group(1)) or opening.group(2).strip()):
+        return None  # a sentence that ends in a colon
     end, categories, values = _labelled_lines(lines, start)
     if any(words.TECHNICAL.match(line) for line in lines[start : end + 3]) or len(values) < 3:
         return None
@@ -313,13 +323,22 @@ def _header_block(lines: Sequence[str], start: int, *, is_reply: bool) -> Bounda
     is_known = is_known or (
         {"from", "subject"} <= set(categories[:5]) and bool({"sent", "date"} & set(categories[:5]))
     )
-    is_shaped = any(words.ADDRESS.search(value) for value in values) and any(
-        words.DATE.search(value) and words.TIME.search(value) for value in values
+    is_known = is_known and any(
+        words.ADDRESS.search(value) or (category in ("sent", "date") and re.search(r"\d", value))
+        for category, value in zip(categories, values, strict=True)
     )
+    is_shaped = categories[0] in ("from", "") and _has_shape(values)
     is_outlook = "sent" in categories or _is_below_rule(lines, start)
-    if (is_known and (is_reply or is_outlook)) or (is_shaped and is_reply and categories[0] in ("from", "")):
+    if (is_known and (is_reply or is_outlook)) or (is_shaped and is_reply):
         return Boundary(start, end, is_sure=True, is_header_block=True)
     return None
+
+
+def _has_shape(values: Sequence[str]) -> bool:
+    """Labels in a language we do not know: somebody's address, a time, and another address or "Re:"."""
+    has_time = any(words.DATE.search(value) and words.TIME.search(value) for value in values[1:3])
+    others = [value for value in values[1:] if words.ADDRESS.search(value) or is_reply_subject(value)]
+    return words.ADDRESS.search(values[0]) is not None and has_time and bool(others)
 
 
 def _labelled_lines(lines: Sequence[str], start: int) -> tuple[int, list[str], list[str]]:
@@ -342,7 +361,7 @@ def _labelled_lines(lines: Sequence[str], start: int) -> tuple[int, list[str], l
             if misses > 3 or not values:
                 break
         index += 1
-    return end, categories or [""], values
+    return end, categories or [""], values or [""]
 
 
 def _unquoted(line: str) -> str:
@@ -353,7 +372,9 @@ def _is_introduced(lines: Sequence[str], start: int) -> bool:
     """Somebody shows a header: "this is what came:" stands right above, or the lines are indented."""
     above = lines[start - 1].rstrip() if start else ""
     is_indented = lines[start].startswith(("    ", "\t"))
-    return is_indented or (above.endswith(":") and words.LABELLED.match(above) is None and len(above) > 3)
+    label = words.LABELLED.match(above[:MAX_LINE])
+    is_label = label is not None and bool(words.category_of(label.group(1)))
+    return is_indented or (above.endswith(":") and not is_label and len(above) > 3)
 
 
 def _is_below_rule(lines: Sequence[str], start: int) -> bool:
@@ -365,7 +386,9 @@ def _attribution_at(lines: Sequence[str], start: int, *, is_reply: bool) -> Boun
     """ "On <date> <somebody> wrote:", on one line or wrapped over up to four."""
     for count in range(1, 5):
         part = lines[start : start + count]
-        if len(part) < count or not part[-1].strip() or (count > 1 and not _may_go_on(part)):
+        if len(part) < count or not part[-1].strip() or _is_quote(part[-1]):
+            return None
+        if count > 1 and not _may_go_on(part):
             return None
         strength = _attribution(" ".join(line.strip() for line in part)[:MAX_LINE])
         if not strength:
@@ -400,7 +423,9 @@ def _may_go_on(part: Sequence[str]) -> bool:
 
 def _attribution(line: str) -> float:
     """How sure it is that a line announces a quote: 0 not at all, 3 even without any ">" below it."""
-    line = line.strip().strip("*_ ")
+    line = line.strip().strip("*_ \u200e\u200f\u202a-\u202e")
+    if _DATED_ADDRESS.fullmatch(line[:400]):
+        return 1.5
     if len(line) > 400 or not line.endswith((":", "：", ":>", "---")):
         return 0
     has_verb = words.WROTE.search(line) is not None
@@ -408,10 +433,10 @@ def _attribution(line: str) -> float:
     has_address = words.ADDRESS.search(line) is not None
     if has_verb and has_date and (has_time or has_address):
         return 3
-    if has_date and has_time and has_address:
+    if has_date and has_time and _NAMES_WRITER.search(line):
         return 3 if line.endswith((">:", "):", "：")) else 2
     if has_verb and (has_date or has_time or has_address):
         return 2
     if has_date and (has_time or words.OPENER.match(line)):
         return 1.5
-    return 1 if has_verb or has_address else 0
+    return 1 if has_verb or (has_address and not has_time) else 0
