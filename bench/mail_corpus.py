@@ -14,7 +14,19 @@ from incidents.intake.parse import parse
 from incidents.intake.parsed import ParsedMail, Unacceptable
 from tests.corpus.build import OURS, Case, cases
 
-AXES = ("read", "new words", "old words", "automatic", "report", "from", "files", "thread", "authentication", "subject", "notices")
+AXES = (
+    "read",
+    "new words",
+    "old words",
+    "automatic",
+    "report",
+    "from",
+    "files",
+    "thread",
+    "authentication",
+    "subject",
+    "notices",
+)
 
 
 @dataclass
@@ -119,7 +131,9 @@ def read_foreign(folder: Path) -> int:
             empty += 1
             print(f"no text  {path}")
     times.sort(reverse=True)
-    print(f"read {len(times)}, failed {failures}, refused {refused}, without text and files {empty}, automatic {automatic}, reports {reports}, cut {shorter}")
+    print(
+        f"read {len(times)}, failed {failures}, refused {refused}, without text and files {empty}, automatic {automatic}, reports {reports}, cut {shorter}"
+    )
     for seconds, name in times[:3]:
         print(f"slowest  {seconds * 1000:.0f} ms  {name}")
     return failures

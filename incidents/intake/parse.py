@@ -22,6 +22,7 @@ from incidents.intake.headers import (
 )
 from incidents.intake.mime import Headers, Part, read_parts
 from incidents.intake.parsed import ParsedMail, Unacceptable
+from incidents.intake.quote_patterns import is_forward_subject, is_reply_subject
 from incidents.intake.reports import report_of, report_type
 
 MAX_BYTES = 40 * 1024 * 1024
@@ -66,8 +67,8 @@ def _parsed(root: Part, authserv_ids: Collection[str], notices: list[str]) -> Pa
     references = message_ids(" ".join(headers.all("references")))
     text = quotes.new_text(
         body.text,
-        is_reply=bool(replied or references) or quotes.is_reply_subject(subject),
-        is_forward=quotes.is_forward_subject(subject),
+        is_reply=bool(replied or references) or is_reply_subject(subject),
+        is_forward=is_forward_subject(subject),
     )
     full_text = quotes.full_text(body.text)
     report = report_of(

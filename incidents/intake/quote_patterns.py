@@ -133,3 +133,11 @@ MOBILE = re.compile(
 def category_of(label: str) -> str:
     """What a label of a header block says: from, sent, date, to, cc, subject, other; "" if it is none."""
     return _BY_LABEL.get(" ".join(label.casefold().split()), "")
+
+
+def is_reply_subject(subject: str) -> bool:
+    return REPLY_SUBJECT.match(subject) is not None
+
+
+def is_forward_subject(subject: str) -> bool:
+    return FORWARD_SUBJECT.match(subject) is not None

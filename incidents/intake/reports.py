@@ -6,7 +6,6 @@ the texts of many servers, and only when the sender is a machine: a person may q
 
 from __future__ import annotations
 
-import email
 import re
 from collections.abc import Iterable
 from email.message import Message
@@ -14,7 +13,7 @@ from email.message import Message
 from flufl.bounce import all_failures
 
 from incidents.intake import charsets
-from incidents.intake.headers import addresses, message_ids
+from incidents.intake.headers import addresses, message_ids, one_line
 from incidents.intake.mime import Headers, Part, read_headers
 from incidents.intake.parsed import DeliveryReport
 
@@ -207,18 +206,21 @@ def _diagnostic(text: str, match: re.Match[str] | None) -> str:
 
 
 def _scan(root: Part) -> tuple[set[str], set[str]]:
-    """What flufl.bounce makes of it: temporary and permanent failures. It trusts its input, so it gets text only."""
+    """What flufl.bounce makes of it: temporary and permanent failures. It gets a bounded plain text."""
     message = Message()
-    for name in ("from", "to", "subject", "x-failed-recipients", "content-type"):
-        if name in root.headers and name != "content-type":
-            message[name] = root.headers.first(name).encode("ascii", "replace").decode()[:990]
+    sender = addresses(root.headers.first("from"))
+    message["From"] = sender[0][1] if sender and sender[0][1].isascii() else "mailer-daemon@unknown.invalid"
+    message["Subject"] = one_line(root.headers.first("subject")).encode("ascii", "replace").decode()
     texts = [
         charsets.decode(part.content([])[:MAX_SCANNED], part.parameters.get("charset", ""))[0]
         for part in root.walk()
         if part.kind.startswith(("text/", "message/"))
     ][:10]
     message.set_payload("\n".join(texts)[:MAX_SCANNED].encode("ascii", "replace").decode())
-    temporary, permanent = all_failures(email.message_from_string(message.as_string()))
+    try:
+        temporary, permanent = all_failures(message)
+    except Exception:  # it logs the error itself; a text that it stumbles on is one that it does not know
+        return set(), set()
     return _addresses(temporary), _addresses(permanent)
 
 

@@ -70,7 +70,9 @@ def text(body: str, header: str | None = None, *, charset: str = "utf-8", extra:
 def html(body: str, header: str | None = None) -> bytes:
     """A mail of one text/html part."""
     field_ = "Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: base64\n\n"
-    return (head() if header is None else header).encode() + field_.encode() + base64.encodebytes(body.encode())
+    return (
+        (head() if header is None else header).encode() + field_.encode() + base64.encodebytes(body.encode())
+    )
 
 
 def part(body: str | bytes, kind: str = "text/plain; charset=utf-8", extra: str = "") -> bytes:
@@ -97,7 +99,17 @@ def reply(name: str, body: str, *new: str, is_html: bool = False, **more) -> Cas
 
 
 def cases() -> list[Case]:
-    from tests.corpus import charsets, clients, files, languages, machines, malformed, people, postings, unseen
+    from tests.corpus import (
+        charsets,
+        clients,
+        files,
+        languages,
+        machines,
+        malformed,
+        people,
+        postings,
+        unseen,
+    )
 
     groups = (clients, languages, postings, people, charsets, files, machines, malformed, unseen)
     return [case for group in groups for case in group.CASES]

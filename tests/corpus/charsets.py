@@ -8,7 +8,16 @@ from tests.corpus.build import ASKED, Case, head
 TURKISH = "Günaydın, şifre değişikliği çalışmıyor. İyi günler."
 
 
-def charset(name: str, body: str, label: str | None, real: str, *, new: tuple[str, ...] | None = None, encoding: str = "8bit", notices: tuple[str, ...] = ()) -> Case:
+def charset(
+    name: str,
+    body: str,
+    label: str | None,
+    real: str,
+    *,
+    new: tuple[str, ...] | None = None,
+    encoding: str = "8bit",
+    notices: tuple[str, ...] = (),
+) -> Case:
     data = body.encode(real)
     if encoding == "base64":
         data = base64.encodebytes(data)
@@ -16,12 +25,20 @@ def charset(name: str, body: str, label: str | None, real: str, *, new: tuple[st
         data = quopri.encodestring(data)
     kind = "text/plain" + (f"; charset={label}" if label else "")
     raw = f"{head()}Content-Type: {kind}\nContent-Transfer-Encoding: {encoding}\n\n".encode() + data + b"\n"
-    return Case(f"charset: {name}", raw, new=new if new is not None else (body,), thread=(ASKED, ASKED), notices=notices)
+    return Case(
+        f"charset: {name}",
+        raw,
+        new=new if new is not None else (body,),
+        thread=(ASKED, ASKED),
+        notices=notices,
+    )
 
 
 def subject(name: str, raw: bytes, expected: str) -> Case:
     fields = head().encode().replace(b"Re: [INC-1042] Login fails", raw)
-    return Case(f"subject: {name}", fields + b"\nhello\n", new=("hello",), thread=(ASKED, ASKED), subject=expected)
+    return Case(
+        f"subject: {name}", fields + b"\nhello\n", new=("hello",), thread=(ASKED, ASKED), subject=expected
+    )
 
 
 CASES = [

@@ -4,7 +4,7 @@ from tests.corpus.build import ASKED, OLD, OLD_WORDS, SENDER, Case, multi, part,
 
 NEW = "The second node is still failing with code 503."
 Q = "\n".join(f"> {line}" for line in OLD.split(". "))
-BLOCK = f"Support Desk <support@desk.example>"
+BLOCK = "Support Desk <support@desk.example>"
 GMAIL_ON = "On Mon, Mar 2, 2026 at 10:00 AM Support Desk <support@desk.example> wrote:"
 
 CASES = [

@@ -7,8 +7,22 @@ SAYS = part("See the picture of the error.\n")
 RICH = "text/html; charset=utf-8"
 
 
-def attached(name: str, parts: list[bytes], *files: tuple[str, bool], kind: str = "mixed", new: tuple[str, ...] = ("See the picture of the error.",), **more) -> Case:
-    return Case(f"files: {name}", multi(parts, kind, extra=more.pop("extra", "")), new=new, files=files, thread=(ASKED, ASKED), **more)
+def attached(
+    name: str,
+    parts: list[bytes],
+    *files: tuple[str, bool],
+    kind: str = "mixed",
+    new: tuple[str, ...] = ("See the picture of the error.",),
+    **more,
+) -> Case:
+    return Case(
+        f"files: {name}",
+        multi(parts, kind, extra=more.pop("extra", "")),
+        new=new,
+        files=files,
+        thread=(ASKED, ASKED),
+        **more,
+    )
 
 
 def image(name: str = "", cid: str = "", how: str = "") -> bytes:
@@ -18,7 +32,9 @@ def image(name: str = "", cid: str = "", how: str = "") -> bytes:
 
 
 def named(name: str, disposition: str, expected: str, kind: str = "application/pdf") -> Case:
-    return attached(name, [SAYS, part(b"%PDF-1.7", kind, f"Content-Disposition: {disposition}\n")], (expected, False))
+    return attached(
+        name, [SAYS, part(b"%PDF-1.7", kind, f"Content-Disposition: {disposition}\n")], (expected, False)
+    )
 
 
 CASES = [

@@ -10,7 +10,7 @@ SAID = {
     "tr": ("İkinci sunucu hâlâ 503 veriyor.", f"{D}, 2 Mar 2026 Pzt, 10:00\ntarihinde şunu yazdı:", ("Kimden", "Gönderildi", "Kime", "Konu"), "iPhone'umdan gönderildi"),
     "de": ("Der zweite Knoten liefert weiter 503.", f"Am Mo., 2. März 2026 um 10:00 Uhr schrieb {D}:", ("Von", "Gesendet", "An", "Betreff"), "Von meinem iPhone gesendet"),
     "fr": ("Le deuxième nœud répond toujours 503.", f"Le lun. 2 mars 2026 à 10:00, {D} a écrit :", ("De", "Envoyé", "À", "Objet"), "Envoyé de mon iPhone"),
-    "es": ("El segundo nodo sigue dando 503.", f"El lun, 2 mar 2026 a las 10:00, Support Desk (<support@desk.example>)\nescribió:", ("De", "Enviado el", "Para", "Asunto"), "Enviado desde mi iPhone"),
+    "es": ("El segundo nodo sigue dando 503.", "El lun, 2 mar 2026 a las 10:00, Support Desk (<support@desk.example>)\nescribió:", ("De", "Enviado el", "Para", "Asunto"), "Enviado desde mi iPhone"),
     "it": ("Il secondo nodo dà ancora 503.", f"Il giorno lun 2 mar 2026 alle ore 10:00 {D} ha\nscritto:", ("Da", "Inviato", "A", "Oggetto"), "Inviato da iPhone"),
     "nl": ("De tweede node geeft nog steeds 503.", f"Op ma 2 mrt 2026 om 10:00 schreef {D}:", ("Van", "Verzonden", "Aan", "Onderwerp"), "Verstuurd vanaf mijn iPhone"),
     "pt": ("O segundo nó continua com 503.", f"{D} escreveu (segunda, 2/03/2026 à(s) 10:00):", ("De", "Enviado", "Para", "Assunto"), "Enviado do meu iPhone"),
@@ -18,12 +18,12 @@ SAID = {
     "sv": ("Den andra noden svarar fortfarande 503.", f"Den mån 2 mars 2026 kl 10:00 skrev {D}:", ("Från", "Skickat", "Till", "Ämne"), "Skickat från min iPhone"),
     "ru": ("Второй узел всё ещё отвечает 503.", f"пн, 2 мар. 2026 г. в 10:00, {D}:", ("От", "Отправлено", "Кому", "Тема"), "Отправлено с iPhone"),
     "ja": ("二番目のノードはまだ503です。", f"2026年3月2日(月) 10:00 {D}:", ("差出人", "送信日時", "宛先", "件名"), "iPhoneから送信"),
-    "zh": ("第二个节点仍然返回503。", f"Support Desk <support@desk.example> 于2026年3月2日周一 10:00写道：", ("发件人", "发送时间", "收件人", "主题"), "发自我的iPhone"),
+    "zh": ("第二个节点仍然返回503。", "Support Desk <support@desk.example> 于2026年3月2日周一 10:00写道：", ("发件人", "发送时间", "收件人", "主题"), "发自我的iPhone"),
     "ar": ("العقدة الثانية ما زالت ترد 503.", f"في الاثنين، 2 مارس 2026 في 10:00 ص تمت كتابة ما يلي بواسطة {D}:", ("من", "تاريخ الإرسال", "إلى", "الموضوع"), "تم الإرسال من iPhone"),
 }  # fmt: skip
 
 APPLE = {
-    "tr": f"Support Desk <support@desk.example> şunları yazdı (2 Mar 2026 10:00):",
+    "tr": "Support Desk <support@desk.example> şunları yazdı (2 Mar 2026 10:00):",
     "de": f"Am 02.03.2026 um 10:00 schrieb {D}:",
     "fr": f"Le 2 mars 2026 à 10:00, {D} a écrit :",
     "es": f"El 2 mar 2026, a las 10:00, {D} escribió:",

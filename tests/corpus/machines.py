@@ -9,29 +9,91 @@ DAEMON = "Mail Delivery System <MAILER-DAEMON@mx.kunde.example>"
 RETURNED = f"From: Support Desk <{DESK}>\nTo: {GONE}\nSubject: [INC-1042] Login fails\nMessage-ID: {OURS}\n\nWe have started to look into it.\n"
 
 
-def away(name: str, *, subject: str = "Re: [INC-1042] Login fails", body: str = AWAY, extra: str = "", sender: str | None = None) -> Case:
+def away(
+    name: str,
+    *,
+    subject: str = "Re: [INC-1042] Login fails",
+    body: str = AWAY,
+    extra: str = "",
+    sender: str | None = None,
+) -> Case:
     fields = head(subject, extra=extra, **({"sender": sender} if sender else {}))
     address = (sender or "<ayse@kunde.example>").partition("<")[2].rstrip(">").lower()
-    return Case(f"automatic: {name}", text(body, fields), sender=(address,), automatic=True, thread=(ASKED, ASKED))
+    return Case(
+        f"automatic: {name}", text(body, fields), sender=(address,), automatic=True, thread=(ASKED, ASKED)
+    )
 
 
-def dsn(name: str, action: str, status: str, kind: str, *, diagnostic: str = "", recipient: str = f"Final-Recipient: rfc822; {GONE}", back: bytes | None = None, said: str = GONE, extra: str = "", typed: str = "; report-type=delivery-status") -> Case:
+def dsn(
+    name: str,
+    action: str,
+    status: str,
+    kind: str,
+    *,
+    diagnostic: str = "",
+    recipient: str = f"Final-Recipient: rfc822; {GONE}",
+    back: bytes | None = None,
+    said: str = GONE,
+    extra: str = "",
+    typed: str = "; report-type=delivery-status",
+) -> Case:
     code = f"Diagnostic-Code: smtp; {diagnostic}\n" if diagnostic else ""
     fields = f"Reporting-MTA: dns; mx.kunde.example\n\n{recipient}\nAction: {action}\nStatus: {status}\n{code}{extra}"
-    parts = [part("The mail system says so.\n"), part(fields.encode(), "message/delivery-status"), back if back is not None else part(RETURNED.encode(), "message/rfc822")]
-    fields_ = head("Undelivered Mail Returned to Sender", sender=DAEMON, replies_to=None, extra="Return-Path: <>\n")
+    parts = [
+        part("The mail system says so.\n"),
+        part(fields.encode(), "message/delivery-status"),
+        back if back is not None else part(RETURNED.encode(), "message/rfc822"),
+    ]
+    fields_ = head(
+        "Undelivered Mail Returned to Sender", sender=DAEMON, replies_to=None, extra="Return-Path: <>\n"
+    )
     original = "" if back == b"Content-Type: text/plain\n\nx" else OURS
-    return Case(f"report: {name}", multi(parts, "report", fields_, typed), sender=("mailer-daemon@mx.kunde.example",), automatic=True, report=Report(kind, said, status, original))
+    return Case(
+        f"report: {name}",
+        multi(parts, "report", fields_, typed),
+        sender=("mailer-daemon@mx.kunde.example",),
+        automatic=True,
+        report=Report(kind, said, status, original),
+    )
 
 
-def bounce(name: str, body: str, kind: str = "bounced", *, status: str = "", sender: str = DAEMON, subject: str = "failure notice", recipient: str = GONE, original: str = OURS, extra: str = "Return-Path: <>\n") -> Case:
+def bounce(
+    name: str,
+    body: str,
+    kind: str = "bounced",
+    *,
+    status: str = "",
+    sender: str = DAEMON,
+    subject: str = "failure notice",
+    recipient: str = GONE,
+    original: str = OURS,
+    extra: str = "Return-Path: <>\n",
+) -> Case:
     address = sender.partition("<")[2].rstrip(">").lower() or sender.lower()
-    return Case(f"bounce: {name}", text(body, head(subject, sender=sender, replies_to=None, extra=extra)), sender=(address,) if "@" in address else (), automatic=True, report=Report(kind, recipient, status, original))
+    return Case(
+        f"bounce: {name}",
+        text(body, head(subject, sender=sender, replies_to=None, extra=extra)),
+        sender=(address,) if "@" in address else (),
+        automatic=True,
+        report=Report(kind, recipient, status, original),
+    )
 
 
 def calendar(method: str, words: str, is_machine: bool) -> Case:
-    parts = [part(words), part(f"BEGIN:VCALENDAR\r\nMETHOD:{method}\r\nEND:VCALENDAR\r\n", f"text/calendar; charset=utf-8; method={method}")]
-    return Case(f"calendar: {method}", multi(parts, "alternative", head("Accepted: review")), automatic=is_machine, files=(("attachment-1.ics", False),), thread=(ASKED, ASKED))
+    parts = [
+        part(words),
+        part(
+            f"BEGIN:VCALENDAR\r\nMETHOD:{method}\r\nEND:VCALENDAR\r\n",
+            f"text/calendar; charset=utf-8; method={method}",
+        ),
+    ]
+    return Case(
+        f"calendar: {method}",
+        multi(parts, "alternative", head("Accepted: review")),
+        automatic=is_machine,
+        files=(("attachment-1.ics", False),),
+        thread=(ASKED, ASKED),
+    )
 
 
 SUBJECTS = [

@@ -10,7 +10,9 @@ FULL = ("Nobody can log in.",)
 
 def bad(name: str, raw: bytes | str, *notices: str, new: tuple[str, ...] = FULL, **more) -> Case:
     more.setdefault("thread", (ASKED, ASKED))
-    return Case(f"malformed: {name}", raw.encode() if isinstance(raw, str) else raw, new=new, notices=notices, **more)
+    return Case(
+        f"malformed: {name}", raw.encode() if isinstance(raw, str) else raw, new=new, notices=notices, **more
+    )
 
 
 CASES = [

@@ -12,16 +12,37 @@ def results(said: str, who: str = OURS) -> str:
     return f"Authentication-Results: {who}; {said}\n"
 
 
-def proven(name: str, extra: str, verdict: str, sender: str = f"Ayse Kaya <{SENDER}>", senders: tuple[str, ...] = (SENDER,)) -> Case:
-    return Case(f"authentication: {name}", text(BODY, head(extra=extra, sender=sender)), new=("Nobody can log in.",), sender=senders, thread=(ASKED, ASKED), authentication=verdict)
+def proven(
+    name: str,
+    extra: str,
+    verdict: str,
+    sender: str = f"Ayse Kaya <{SENDER}>",
+    senders: tuple[str, ...] = (SENDER,),
+) -> Case:
+    return Case(
+        f"authentication: {name}",
+        text(BODY, head(extra=extra, sender=sender)),
+        new=("Nobody can log in.",),
+        sender=senders,
+        thread=(ASKED, ASKED),
+        authentication=verdict,
+    )
 
 
-def person(name: str, body: str, *new: str, extra: str = "", subject: str = "Re: [INC-1042] Login fails") -> Case:
+def person(
+    name: str, body: str, *new: str, extra: str = "", subject: str = "Re: [INC-1042] Login fails"
+) -> Case:
     return Case(f"a person: {name}", text(body, head(subject, extra=extra)), new=new, thread=(ASKED, ASKED))
 
 
 def said_by(name: str, sender: str, *addresses: str, extra: str = "") -> Case:
-    return Case(f"sender: {name}", text(BODY, head(sender=sender, extra=extra)), new=("Nobody can log in.",), sender=addresses, thread=(ASKED, ASKED))
+    return Case(
+        f"sender: {name}",
+        text(BODY, head(sender=sender, extra=extra)),
+        new=("Nobody can log in.",),
+        sender=addresses,
+        thread=(ASKED, ASKED),
+    )
 
 
 CASES = [

@@ -17,7 +17,7 @@ CASES = [
     reply("between, and a quote at the end", f"{TWO}\n> {OLD}\n", "The second one, node-b.", "Since nine this morning.", old=OLD_WORDS),
     reply("between, html of gmail", f"<div dir='ltr'><div class='gmail_quote'><div class='gmail_attr'>{ON.replace('<', '&lt;')}</div><blockquote class='gmail_quote'>Which node fails?</blockquote><div>It is node-b.</div><blockquote class='gmail_quote'>Since when?</blockquote><div>Since nine.</div></div></div>", "It is node-b.", "Since nine.", is_html=True),
     reply("between, in proton's container", f"<div>Hi</div><div class='protonmail_quote'>{ON.replace('<', '&lt;')}<blockquote type='cite'>Which node?</blockquote><div>node-b it is</div><blockquote type='cite'>Since when?</blockquote><div>nine sharp</div></div>", "node-b it is", "nine sharp", is_html=True),
-    reply("answers announced in colour", f"My answers are below in red.\n\nFrom: Support Desk\nSent: Monday, March 2, 2026 10:00 AM\nTo: Ayse\nSubject: x\n\nWhich node fails?\nIt is node-b.\n", "My answers are below in red.", "It is node-b.", old=()),
+    reply("answers announced in colour", "My answers are below in red.\n\nFrom: Support Desk\nSent: Monday, March 2, 2026 10:00 AM\nTo: Ayse\nSubject: x\n\nWhich node fails?\nIt is node-b.\n", "My answers are below in red.", "It is node-b.", old=()),
     reply("answers announced, turkish", "Yanıtlarım aşağıda kırmızı ile.\n\nKimden: Destek\nGönderildi: 2 Mart 2026 10:00\nKime: Ayşe\nKonu: x\n\nHangi sunucu?\nİkinci sunucu.\n", "Yanıtlarım aşağıda", "İkinci sunucu.", old=()),
     reply("above and below", f"In short: no.\n\n{ON}\n{Q}\n\nIn long: node-b has no disk left.\n", "In short: no.", "node-b has no disk left."),
     reply("only a quote", f"{ON}\n{Q}\n", "failing logins", old=()),

@@ -3,7 +3,21 @@
 What was missed here was mended at its cause, not by a pattern for the one mail.
 """
 
-from tests.corpus.build import ASKED, DESK, OLD, OLD_WORDS, SENDER, Case, Report, head, html, multi, part, reply, text
+from tests.corpus.build import (
+    ASKED,
+    DESK,
+    OLD,
+    OLD_WORDS,
+    SENDER,
+    Case,
+    Report,
+    head,
+    html,
+    multi,
+    part,
+    reply,
+    text,
+)
 
 D = f"Support Desk <{DESK}>"
 Q = f"> {OLD}"
@@ -13,7 +27,9 @@ NEW_MAIL = head("Node c is gone", replies_to=None)
 
 
 def wrote(name: str, above: str, *, below: str = Q, new: str = NEW) -> Case:
-    return reply(f"unseen: {name}", f"{new}\n\n{above}\n\n{below}\n", new, old=("failing logins", "Support Desk"))
+    return reply(
+        f"unseen: {name}", f"{new}\n\n{above}\n\n{below}\n", new, old=("failing logins", "Support Desk")
+    )
 
 
 CASES = [
@@ -36,7 +52,7 @@ CASES = [
     wrote("mailspring", f"On Mar 2 2026, at 10:00 am, {D} wrote:"),
     wrote("emacs", f"Support Desk <{DESK}> writes:"),
     wrote("emacs, without an address", "Support Desk writes:"),
-    wrote("kmail", f"On Monday, 2 March 2026 10:00:00 CET Support Desk wrote:"),
+    wrote("kmail", "On Monday, 2 March 2026 10:00:00 CET Support Desk wrote:"),
     wrote("a wrap within the name", f"On Mon, 2 Mar 2026 at 10:00, Support Desk of the Very Long Company Name\nInternational <{DESK}> wrote:"),
     wrote("three lines", f"On Mon, 2 Mar 2026 at 10:00, Support Desk of the Very Long Company Name\nInternational Holding and Sons\n<{DESK}>\nwrote:"),
     wrote("old gmail", f"2026/3/2 {D}"),
@@ -51,7 +67,7 @@ CASES = [
     wrote("web.de with its rule", f"-- \nDiese Nachricht wurde von meinem Android Mobiltelefon mit WEB.DE Mail gesendet.\nAm 02.03.26, 10:00 schrieb {D}:"),
     wrote("orange.fr", f"> Message du 02/03/26 10:00\n> De : \"Support Desk\" <{DESK}>\n> A : {SENDER}\n> Copie à : \n> Objet : [INC-1042]\n> "),
     wrote("libero", f"> Il 02/03/2026 10:00 CET Support Desk <{DESK}> ha scritto:\n> \n> "),
-    wrote("blackberry", f"Sent from my BlackBerry 10 smartphone.\nFrom: Support Desk\nSent: Monday, March 2, 2026 10:00 AM\nTo: Ayse\nSubject: x", below=OLD),
+    wrote("blackberry", "Sent from my BlackBerry 10 smartphone.\nFrom: Support Desk\nSent: Monday, March 2, 2026 10:00 AM\nTo: Ayse\nSubject: x", below=OLD),
     reply("unseen: outlook classic html, german, border in points", f"<div class=WordSection1><p class=MsoNormal>{NEW}</p><p class=MsoNormal>&nbsp;</p><div style='border:none;border-top:solid #B5C4DF 1.0pt'><p class=MsoNormal><b>Von:</b> Support Desk [mailto:{DESK}] <br><b>Gesendet:</b> Montag, 2. März 2026 10:00<br><b>An:</b> Kaya, Ayse<br><b>Betreff:</b> x</p></div><p>{OLD}</p></div>", NEW, is_html=True),
     reply("unseen: outlook rewrote gmail's classes", f"<div>{NEW}</div><div class='x_gmail_quote'><div class='x_gmail_attr'>On Mon, Mar 2, 2026 at 10:00 AM Support Desk &lt;{DESK}&gt; wrote:</div><blockquote class='x_gmail_quote'>{OLD}</blockquote></div>", NEW, is_html=True),
     reply("unseen: superhuman", f"<div>{NEW}</div><br><div>Sent via <a href='https://superhuman.example'>Superhuman</a></div><br><div class='gmail_quote'>On Mon, Mar 02, 2026 at 10:00 AM, Support Desk <span>&lt;<a href='mailto:{DESK}'>{DESK}</a>&gt;</span> wrote:<br><blockquote class='gmail_quote'>{OLD}</blockquote></div>", NEW, is_html=True, old=(*OLD_WORDS, "Superhuman")),
