@@ -166,6 +166,9 @@ def _labelled_lines(lines: Sequence[str], start: int) -> tuple[int, list[str], l
         elif not line.strip():
             if len(values) >= 3 or (index + 1 < len(lines) and not lines[index + 1].strip()):
                 break
+        elif values and not values[-1]:
+            values[-1] = line.strip()  # the value stands below its label
+            end = index + 1
         else:
             misses += 1
             if misses > 3 or not values:
@@ -205,7 +208,7 @@ def _attribution_at(lines: Sequence[str], start: int, *, is_reply: bool) -> Boun
             continue
         end = start + count
         is_quoted_below = starts_with_quote(lines[end:])
-        is_trusted = strength >= 2 or (is_reply and not trimmed(lines[:start]))
+        is_trusted = strength >= 2 or (strength == 1 and is_reply and not trimmed(lines[:start]))
         if is_quoted_below and is_trusted:
             return Boundary(start, end, is_sure=False)
         if is_quoted_below and is_reply and not _says_more(lines[end:]):
@@ -253,7 +256,8 @@ def attribution_strength(line: str) -> float:
     has_address = words.ADDRESS.search(line) is not None
     if has_verb and has_date and (has_time or has_address):
         return 3
-    if has_date and has_time and _NAMES_WRITER.search(line):
+    is_bare = not line.rstrip(":：*_ ").endswith((">", ")", "]"))
+    if has_date and has_time and _NAMES_WRITER.search(line) and (words.OPENER.match(line) or not is_bare):
         return 3 if line.endswith((">:", "):", "：")) else 2
     if has_verb and (has_date or has_time or has_address):
         return 2

@@ -119,6 +119,12 @@ _MINE = (
     r"(?:sent from my|von meinem|gesendet von meinem|envoyé de mon|envoyé depuis mon|enviado desde mi|enviado do meu|inviato dal mio|verzonden vanaf mijn|wysłane z mojego|skickat från min"
     r"|sendt fra min|отправлено с моего|odesláno z mého|trimis de pe)"
 )
+# So does one who writes little more than this above a quote that has no ">" to tell the two apart.
+SEE_BELOW = re.compile(
+    r"\b(?:see below|answered below|below please|siehe unten|s\.\s?u\.|voir ci-dessous|aşağıya|aşağıda(?:dır|ki gibi)?|bkz\.? aşağı|ver abajo|véase abajo|ver abaixo|vedi sotto"
+    r"|zie (?:onder|hieronder|beneden)|patrz poniżej|se nedan|se nedenfor|viz níže|см\.? ниже|смотри(?:те)? ниже)\b|下記|请看下面|见下",
+    re.IGNORECASE,
+)
 # The last line of a mail that the client wrote, not its writer.
 MOBILE = re.compile(
     rf"[\s*_\[(<]*(?:{_MINE}\s[^,;?!]{{2,60}}|{_SENT}\s(?:[\w'’]+\s){{0,3}}?[\w'’]{{0,4}}{_PRODUCTS}[^,;?!]{{0,70}}"

@@ -8,7 +8,7 @@ would leave nothing, nothing is cut. What is surely old is found by what clients
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from incidents.intake import quote_patterns as words
 from incidents.intake.boundaries import (
@@ -60,18 +60,27 @@ def _cut(lines: Sequence[str], *, is_reply: bool, is_forward: bool) -> list[str]
     if boundary is None:
         return _without_quotes(lines, is_reply=is_reply)
     head, tail = list(lines[: boundary.start]), list(lines[boundary.end :])
-    if words.ANSWERS_INSIDE.search("\n".join(head)[-3_000:]) or (is_forward and boundary.is_header_block):
-        return list(lines)
     is_over = boundary.is_sure and not starts_with_quote(tail)
-    answers = [] if is_over else _answers(tail)
+    if (is_forward and boundary.is_header_block) or _announces_answers("\n".join(head), is_over=is_over):
+        return list(lines)
+    answers = [] if is_over else _answers(tail, is_old=is_quote)
     head = _without_signature(_without_marked(_without_rule(head)))
     return [*head, "", *answers] if answers else head
 
 
+def _announces_answers(head: str, *, is_over: bool) -> bool:
+    """Whether the text above a quote says that there are answers within it."""
+    if words.ANSWERS_INSIDE.search(head[-3_000:]):
+        return True
+    return is_over and len(head.split()) <= 15 and words.SEE_BELOW.search(head) is not None
+
+
 def _without_quotes(lines: Sequence[str], *, is_reply: bool) -> list[str]:
     """No line announces a quote: only what the HTML marks, or what stands at the end of a reply, is one."""
-    if any(line.startswith(QUOTED) for line in lines):
-        return _answers(lines)
+    marked = next((index for index, line in enumerate(lines) if line.startswith(QUOTED)), None)
+    if marked is not None:
+        answers = _answers(lines[marked:], is_old=lambda line: line.startswith(QUOTED))
+        return [*_without_signature(lines[:marked]), "", *answers]
     lines = trimmed(lines)
     if is_reply:
         start = len(lines)
@@ -88,17 +97,17 @@ def _without_quotes(lines: Sequence[str], *, is_reply: bool) -> list[str]:
     return _without_signature(lines)
 
 
-def _answers(lines: Sequence[str]) -> list[str]:
+def _answers(lines: Sequence[str], *, is_old: Callable[[str], bool]) -> list[str]:
     """The new lines below and between quotes. Between quotes each keeps the end of what it answers."""
-    runs = _runs(lines)
-    new = [index for index, (is_old, run) in enumerate(runs) if not is_old and _without_signature(run)]
+    runs = _runs(lines, is_old)
+    new = [index for index, (was_old, run) in enumerate(runs) if not was_old and _without_signature(run)]
     if not new:
         return []
-    first_old = next((index for index, (is_old, _) in enumerate(runs) if is_old), len(runs))
+    first_old = next((index for index, (was_old, _) in enumerate(runs) if was_old), len(runs))
     is_interleaved = sum(index > first_old for index in new) > 1
     out: list[str] = []
-    for index, (is_old, run) in enumerate(runs[: new[-1] + 1]):
-        if not is_old:
+    for index, (was_old, run) in enumerate(runs[: new[-1] + 1]):
+        if not was_old:
             out += ["", *_without_signature(_new_end(run) if first_old < index == new[-1] else run)]
         elif index + 1 in new and (is_interleaved or index > first_old):
             out += ["", *_context(run)]
@@ -127,15 +136,14 @@ def _is_announcement(line: str) -> bool:
     return attribution_strength(line.strip("> \t")) > 0
 
 
-def _runs(lines: Sequence[str]) -> list[tuple[bool, list[str]]]:
-    """Neighbouring lines that are all quoted, or all not; blank lines go with what stands above them."""
+def _runs(lines: Sequence[str], is_old: Callable[[str], bool]) -> list[tuple[bool, list[str]]]:
+    """Neighbouring lines that are all old, or all not; blank lines go with what stands above them."""
     runs: list[tuple[bool, list[str]]] = []
     for line in lines:
-        is_old = is_quote(line)
-        if runs and (runs[-1][0] == is_old or not line.strip()):
+        if runs and (runs[-1][0] == is_old(line) or not line.strip()):
             runs[-1][1].append(line)
         elif line.strip():
-            runs.append((is_old, [line]))
+            runs.append((is_old(line), [line]))
     return runs
 
 
