@@ -21,7 +21,7 @@ _MARKER = re.compile(
 _SENTENCE_END = re.compile(r"(?<!a\.m)(?<!p\.m)(?<!\b[^\W\d_]{3})[.!?;:]\s*$")
 # Without a word for "wrote", the writer's address must stand where the sentence ends.
 _NAMES_WRITER = re.compile(r"[<(\[]\W{0,3}[^\s<>()]+@[^\s<>()]+[>)\]].{0,25}$|[^\s=]+@[^\s<>()]+\W{0,3}$")
-_DATED_ADDRESS = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b.{0,120}<[^\s<>]+@[^\s<>]+>:?")
+_DATED_ADDRESS = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b.{0,120}<[^\s<>]+@[^\s<>]+>")
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,28 @@ def forward_start(lines: Sequence[str]) -> int | None:
 def first_boundary(lines: Sequence[str], *, is_reply: bool) -> Boundary | None:
     fenced = _fenced(lines)
     for index, line in enumerate(lines):
-        if index in fenced or not line.strip() or line.startswith(">"):
+        if index in fenced or not line.strip():
+            continue
+        if line.startswith(">"):
+            if (index == 0 or not is_quote(lines[index - 1])) and _is_quoted_announcement(lines, index):
+                return Boundary(index, index, is_sure=False)
             continue
         found = _boundary_at(lines, index, is_reply=is_reply)
         if found is not None:
             return found
     return None
+
+
+def _is_quoted_announcement(lines: Sequence[str], index: int) -> bool:
+    """Whether a quote begins with the words that announce it, as Apple's clients put them."""
+    inner: list[str] = []
+    for line in lines[index : index + 3]:
+        if not line.startswith(">"):
+            return False
+        inner.append(line.lstrip("> "))
+        if attribution_strength(" ".join(inner)) >= 2 and (len(inner) == 1 or _may_go_on(inner)):
+            return True
+    return False
 
 
 def _boundary_at(lines: Sequence[str], index: int, *, is_reply: bool) -> Boundary | None:
@@ -184,7 +200,7 @@ def _unquoted(line: str) -> str:
 def _is_introduced(lines: Sequence[str], start: int) -> bool:
     """Somebody shows a header: "this is what came:" stands right above, or the lines are indented."""
     above = lines[start - 1].rstrip() if start else ""
-    is_indented = lines[start].startswith(("    ", "\t"))
+    is_indented = all(line.startswith(("    ", "\t")) for line in lines[start : start + 3])
     label = words.LABELLED.match(above[:MAX_LINE])
     is_label = label is not None and bool(words.category_of(label.group(1)))
     return is_indented or (above.endswith(":") and not is_label and len(above) > 3)
@@ -199,7 +215,9 @@ def _attribution_at(lines: Sequence[str], start: int, *, is_reply: bool) -> Boun
     """ "On <date> <somebody> wrote:", on one line or wrapped over up to four."""
     for count in range(1, 5):
         part = lines[start : start + count]
-        if len(part) < count or not part[-1].strip() or is_quote(part[-1]):
+        if len(part) < count or not part[-1].strip():
+            return None
+        if is_quote(part[-1]) and not _closes_address(part):
             return None
         if count > 1 and not _may_go_on(part):
             return None
@@ -233,13 +251,29 @@ def _is_blank(lines: Sequence[str], index: int) -> bool:
     return index < 0 or not lines[index].strip()
 
 
+def _closes_address(part: Sequence[str]) -> bool:
+    """The ">" at the line's start closes an address that the line above opened."""
+    return (
+        len(part) > 1
+        and part[-2].rfind("<") > part[-2].rfind(">")
+        and part[-1].rstrip().endswith((":", "："))
+    )
+
+
+def _ends_sentence(line: str) -> bool:
+    is_day = re.search(r"\d\.\s*$", line) is not None and (
+        "@" in line or words.WROTE.search(line) is not None
+    )
+    return not is_day and _SENTENCE_END.search(line) is not None
+
+
 def _may_go_on(part: Sequence[str]) -> bool:
     """Whether the lines are one that a client wrapped: long, no sentence's end, opened as attributions are."""
     above = part[:-1]
     first = above[0].strip()
     is_opened = bool(words.OPENER.match(first)) or "@" in first or words.DATE.search(first) is not None
     return is_opened and all(
-        len(line.strip()) >= 12 and not _SENTENCE_END.search(line) and not line.startswith((">", "-", "*"))
+        len(line.strip()) >= 12 and not _ends_sentence(line) and not line.startswith((">", "-", "*"))
         for line in above
     )
 
@@ -249,9 +283,10 @@ def attribution_strength(line: str) -> float:
     line = line.strip().strip("*_ \u200e\u200f\u202a-\u202e")
     if _DATED_ADDRESS.fullmatch(line[:400]):
         return 1.5
-    if len(line) > 400 or not line.endswith((":", "：", ":>", "---")):
-        return 0
     has_verb = words.WROTE.search(line) is not None
+    is_unclosed = has_verb and words.OPENER.match(line) and "@" in line and words.WROTE.search(line[-12:])
+    if len(line) > 400 or not (line.endswith((":", "：", ":>", "---")) or is_unclosed):
+        return 0
     has_date, has_time = words.DATE.search(line) is not None, words.TIME.search(line) is not None
     has_address = words.ADDRESS.search(line) is not None
     if has_verb and has_date and (has_time or has_address):

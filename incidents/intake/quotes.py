@@ -81,7 +81,7 @@ def _without_quotes(lines: Sequence[str], *, is_reply: bool) -> list[str]:
     if marked is not None:
         answers = _answers(lines[marked:], is_old=lambda line: line.startswith(QUOTED))
         return [*_without_signature(lines[:marked]), "", *answers]
-    lines = trimmed(lines)
+    lines = _without_signature(lines)
     if is_reply:
         start = len(lines)
         while start and (is_quote(lines[start - 1]) or not lines[start - 1].strip()):
