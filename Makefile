@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PYTEST := DEBUG=true FAIL_ON_SKIP=$(FAIL_ON_SKIP) $(BIN)/python -m pytest -q
 
-.PHONY: help install run test test-browser test-faults lint format messages lock
+.PHONY: help install run test test-browser test-faults score-mail lint format messages lock
 .DEFAULT_GOAL := help
 
 help: ## Show the commands
@@ -35,6 +35,9 @@ test-browser: install ## Run the journeys in a real Chromium
 
 test-faults: install ## Kill processes of the running product
 	$(PYTEST) -s -m faults
+
+score-mail: install ## Score how mails are read, on the project's corpus
+	$(BIN)/python -m bench.mail_corpus
 
 lint: install ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

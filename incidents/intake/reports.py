@@ -33,7 +33,7 @@ _MACHINE = re.compile(
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
-    r"undeliver|delivery (?:status|failure|has failed|problem|report|delayed|incomplete|error)|returned (?:mail|to sender)|failure notice|mail delivery|delivery notification"
+    r"undeliver|mail failed|failed mail|not delivered|non-delivery|failure delivery|error during delivery|processing error|user unknown|mail delivery warning|delivery (?:status|failure|has failed|problem|report|delayed|incomplete|error)|returned (?:mail|to sender)|failure notice|mail delivery|delivery notification"
     r"|could not (?:be )?deliver|non[- ]?remis|unzustellbar|nicht zugestellt|zustellung|teslim edilemedi|teslim edilemeyen|iletilemedi|iletim (?:hatası|durumu)|no se puede entregar|no entregado"
     r"|non recapitabile|mancato recapito|niet afgeleverd|onbestelbaar|não entregue|niedostarcz|nie można dostarczyć|kunde inte levereras|olevererbart|недоставлен|не доставлено|失敗|エラー|退信|无法投递|warning: (?:message|could not)|message delayed|delayed mail|échec",
     re.IGNORECASE,
@@ -48,6 +48,7 @@ _FAILURE = re.compile(
     r"|giving up|failed|rejected|address not found|undeliverable|over quota|teslim edilemedi|iletilemedi|bulunamadı|nicht zugestellt|unbekannt|introuvable|no existe|non esiste|bestaat niet|não existe|nie istnieje|finns inte|не существует|存在しません|不存在",
     re.IGNORECASE,
 )
+_AT_START = re.compile(r"^[ \t]*<?([^\s<>@:]{1,64}@[A-Za-z0-9.-]{3,250})>?[ \t]*(?::|$|\()", re.MULTILINE)
 _ANY_ADDRESS = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"
 )
@@ -156,8 +157,11 @@ def _is_machine(
     """Whether a server may have written it. A null path alone is any automatic answer's."""
     if "x-failed-recipients" in headers:
         return True
-    is_daemon = any(_MACHINE.fullmatch(address) for address in from_addresses)
-    is_daemon = is_daemon or _MACHINE.search(headers.first("from").split("<")[0]) is not None
+    senders = [*from_addresses, envelope_from or ""]
+    is_daemon = _MACHINE.search(headers.first("from").split("<")[0]) is not None
+    is_daemon = is_daemon or any(_MACHINE.fullmatch(address) for address in senders)
+    if any(address.startswith(("mailer-daemon", "mail-daemon", "mdaemon")) for address in from_addresses):
+        return True
     return (is_daemon or envelope_from == "") and (
         _SUBJECT.search(subject) is not None or (is_daemon and envelope_from in ("", None))
     )
@@ -180,7 +184,8 @@ def _from_text(root: Part, subject: str, text: str) -> DeliveryReport | None:
     )
     if not (is_failed or is_delayed):
         return None
-    found = [address for _, address in named] or sorted(permanent or temporary) or _mentioned(own)
+    found = [address for _, address in named] or sorted(permanent or temporary)
+    found = found or _mentioned(own, status or code)
     if not found and not (status or code):
         return None
     return DeliveryReport(
@@ -192,8 +197,11 @@ def _from_text(root: Part, subject: str, text: str) -> DeliveryReport | None:
     )
 
 
-def _mentioned(text: str) -> list[str]:
-    return [match.lower() for match in _ANY_ADDRESS.findall(text[:5_000])][:1]
+def _mentioned(text: str, match: re.Match[str] | None) -> list[str]:
+    """The address that a server's text is about: alone at a line's start, or where the reason stands."""
+    before = text[: match.end() + 300][-2_000:] if match else text[:5_000]
+    named = [*_AT_START.findall(before), *_ANY_ADDRESS.findall(before), *_ANY_ADDRESS.findall(text[:5_000])]
+    return [address.lower() for address in named if not _MACHINE.fullmatch(address)][:1]
 
 
 def _diagnostic(text: str, match: re.Match[str] | None) -> str:
