@@ -16,8 +16,7 @@ import nh3
 QUOTED, SIGNED, CUT = "\uf8f1", "\uf8f2", "\uf8f3"  # private characters; a mail's own are taken out first
 MARKS = re.compile(f"[{QUOTED}{SIGNED}{CUT}]")
 MAX_LENGTH = 2_000_000
-MAX_DEPTH = 2_000
-MAX_WORK = 30_000_000  # depth times tags
+MAX_WORK = 10_000_000  # how deep elements are nested, times how many tags there are
 
 _BLOCKS = {
     "address", "article", "aside", "body", "center", "dd", "div", "dl", "dt", "figure", "footer", "form",
@@ -74,7 +73,7 @@ def html_to_text(html: str) -> HtmlText:
         html = html[:MAX_LENGTH]
         notices.append("The mail's text is very long: the end is missing here.")
     depth, tags = _depth(html)
-    if depth > MAX_DEPTH or depth * tags > MAX_WORK:
+    if depth * tags > MAX_WORK:
         notices.append("The mail's HTML is nested too deep: only its words were kept.")
         return HtmlText(" ".join(_ANY_TAG.sub(" ", html).split()), set(), notices)
     reader = _Reader()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.mail_corpus import AXES, score
+from bench.mail_corpus import AXES, read_foreign, score
 from incidents.intake.parse import parse
 from incidents.intake.parsed import ParsedMail, Unacceptable
 from tests.corpus.build import DESK, OLD, OURS, SENDER, cases, head, html, text
@@ -193,3 +193,19 @@ def test_a_mail_that_is_too_large_is_refused_with_a_reason_before_it_is_read():
 def test_what_is_no_mail_is_refused_with_a_reason(raw):
     with pytest.raises(Unacceptable):
         parse(raw)
+
+
+@pytest.mark.parametrize("make", [text, html])
+def test_our_own_marks_in_a_mail_take_no_word_away(make):
+    body = "one \uf8f1two\n\uf8f3\n\uf8f1> three\n\uf8f2four\n\uf8f3five"
+    mail = parse(make(body))
+    assert mail.text.replace("> ", "").split() == ["one", "two", "three", "four", "five"]
+
+
+def test_foreign_mails_are_read_from_a_folder_and_reported(tmp_path, capsys):
+    for number, case in enumerate(CORPUS[:5]):
+        (tmp_path / f"{number}.eml").write_bytes(case.raw)
+    (tmp_path / "empty.eml").write_bytes(b"")
+    assert read_foreign(tmp_path) == 0
+    said = capsys.readouterr().out
+    assert "read 5, failed 0, refused 1" in said
