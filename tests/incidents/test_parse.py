@@ -196,7 +196,7 @@ def test_what_is_no_mail_is_refused_with_a_reason(raw):
         parse(raw)
 
 
-@pytest.mark.parametrize("make", [text, html])
+@pytest.mark.parametrize("make", [text, lambda body: html(body.replace("\n", "<br>"))])
 def test_our_own_marks_in_a_mail_take_no_word_away(make):
     body = "one \uf8f1two\n\uf8f3\n\uf8f1> three\n\uf8f2four\n\uf8f3five"
     mail = parse(make(body))
