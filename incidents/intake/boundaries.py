@@ -105,13 +105,13 @@ def _boundary_at(lines: Sequence[str], index: int, *, is_reply: bool) -> Boundar
     if words.WROTE_BETWEEN_DASHES.fullmatch(line) and words.WROTE.search(line):
         return Boundary(index, index + 1, is_sure=True)
     if words.DASHED_TITLE.fullmatch(line):
-        return _below_title(lines, index)
+        return _below_title(lines, index, is_reply=is_reply)
     return _header_block(lines, index, is_reply=is_reply) or _attribution_at(lines, index, is_reply=is_reply)
 
 
-def _below_title(lines: Sequence[str], index: int) -> Boundary | None:
+def _below_title(lines: Sequence[str], index: int, *, is_reply: bool) -> Boundary | None:
     """A title between dashes in a language we do not know, and the header of a quote right below it."""
-    block = _header_block(lines, _next_line(lines, index + 1), is_reply=True)
+    block = _header_block(lines, _next_line(lines, index + 1), is_reply=is_reply)
     return None if block is None else Boundary(index, block.end, is_sure=True, is_header_block=True)
 
 
@@ -284,7 +284,9 @@ def attribution_strength(line: str) -> float:
     if _DATED_ADDRESS.fullmatch(line[:400]):
         return 1.5
     has_verb = words.WROTE.search(line) is not None
-    is_unclosed = has_verb and words.OPENER.match(line) and "@" in line and words.WROTE.search(line[-12:])
+    is_unclosed = (
+        has_verb and words.OPENER.match(line) and words.DATE.search(line) and words.WROTE.search(line[-12:])
+    )
     if len(line) > 400 or not (line.endswith((":", "：", ":>", "---")) or is_unclosed):
         return 0
     has_date, has_time = words.DATE.search(line) is not None, words.TIME.search(line) is not None

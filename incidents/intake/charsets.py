@@ -55,7 +55,7 @@ def codec_of(label: str) -> str:
         info = codecs.lookup(label)
     except (LookupError, UnicodeError, ValueError):
         return ""
-    if info.name in _NOT_CHARSETS or not getattr(info, "_is_text_encoding", True):
+    if info.name.replace("-", "_") in _NOT_CHARSETS or not getattr(info, "_is_text_encoding", True):
         return ""
     return _WIDER.get(info.name, info.name)
 

@@ -63,7 +63,7 @@ def _cut(lines: Sequence[str], *, is_reply: bool, is_forward: bool) -> list[str]
     is_over = boundary.is_sure and not starts_with_quote(tail)
     if (is_forward and boundary.is_header_block) or _announces_answers("\n".join(head), is_over=is_over):
         return list(lines)
-    answers = [] if is_over else _answers(tail, is_old=is_quote)
+    answers = [] if is_over else _answers(tail, is_old=_is_marked if any(map(_is_marked, tail)) else is_quote)
     head = _without_signature(_without_marked(_without_rule(head)))
     return [*head, "", *answers] if answers else head
 
@@ -75,11 +75,16 @@ def _announces_answers(head: str, *, is_over: bool) -> bool:
     return is_over and len(head.split()) <= 15 and words.SEE_BELOW.search(head) is not None
 
 
+def _is_marked(line: str) -> bool:
+    """Quoted for sure: the client's HTML said so. What is only indented beside it is somebody's new text."""
+    return line.startswith(QUOTED)
+
+
 def _without_quotes(lines: Sequence[str], *, is_reply: bool) -> list[str]:
     """No line announces a quote: only what the HTML marks, or what stands at the end of a reply, is one."""
-    marked = next((index for index, line in enumerate(lines) if line.startswith(QUOTED)), None)
+    marked = next((index for index, line in enumerate(lines) if _is_marked(line)), None)
     if marked is not None:
-        answers = _answers(lines[marked:], is_old=lambda line: line.startswith(QUOTED))
+        answers = _answers(lines[marked:], is_old=_is_marked)
         return [*_without_signature(lines[:marked]), "", *answers]
     lines = _without_signature(lines)
     if is_reply:
@@ -87,7 +92,10 @@ def _without_quotes(lines: Sequence[str], *, is_reply: bool) -> list[str]:
         while start and (is_quote(lines[start - 1]) or not lines[start - 1].strip()):
             start -= 1
         before = trimmed(lines[:start])
-        if before and start < len(lines) and not before[-1].rstrip().endswith((":", "：")):
+        is_apart = (
+            start < len(lines) and not lines[start].strip()
+        )  # lines of a log stand right below the text
+        if before and is_apart and not before[-1].rstrip().endswith((":", "：")):
             return _without_signature(before)
         if starts_with_quote(lines) and not before:
             return lines

@@ -57,6 +57,7 @@ CASES = [
     charset("an unknown name", TURKISH, "x-klingon", "utf-8"),
     charset("a name that is no charset", "hello", "rot13", "ascii"),
     charset("another codec that is no charset", "hello", "unicode_escape", "ascii"),
+    charset("a codec that would read escapes", "şifre \\x41", "unicode_escape", "cp1254"),
     charset("windows-1252 with its quotes", "He said “no” – für 5 €.", "iso-8859-1", "cp1252"),
     charset("iso-8859-15", "Cela coûte 5 €, œuvre.", "iso-8859-15", "iso8859-15"),
     charset("icelandic stays icelandic", "Það er ekki í lagi, Ægir.", "iso-8859-1", "latin-1"),

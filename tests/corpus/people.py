@@ -71,6 +71,7 @@ CASES = [
     said_by("an address in the display name", '"ceo@kunde.example" <eve@evil.example>', "eve@evil.example"),
     said_by("an address in a comment", "eve@evil.example (ceo@kunde.example)", "eve@evil.example"),
     said_by("an address in an encoded name", "=?utf-8?q?ceo=40kunde=2Eexample=3Cx=40y=2Eexample=3E?= <eve@evil.example>", "eve@evil.example"),
+    said_by("an address and a comma in an encoded name", "=?utf-8?q?ceo=40kunde=2Eexample=2C?= <eve@evil.example>", "eve@evil.example"),
     said_by("a comma in the quoted name", '"Kaya, Ayse" <Ayse@Kunde.example>', SENDER),
     said_by("a comma in the encoded name", "=?utf-8?q?Kaya=2C_Ay=C5=9Fe?= <ayse@kunde.example>", SENDER),
     said_by("a bare address", "AYSE@KUNDE.EXAMPLE", SENDER),

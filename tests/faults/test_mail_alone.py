@@ -65,7 +65,7 @@ class MailedProduct(Product):
 
     # --- mails, as their readers have them ---
 
-    def inbox(self, person: str) -> list[EmailMessage]:
+    def mails_of(self, person: str) -> list[EmailMessage]:
         paths = sorted((self.folder / "world" / "inboxes" / person).glob("*.eml"))
         return [email.message_from_bytes(path.read_bytes(), policy=email.policy.default) for path in paths]
 
@@ -73,7 +73,7 @@ class MailedProduct(Product):
         def found():
             return [
                 mail
-                for mail in self.inbox(person)
+                for mail in self.mails_of(person)
                 if words in mail.get_body(("plain",)).get_content() and subject in mail["Subject"]
             ]
 
@@ -162,9 +162,9 @@ def test_a_p1_is_held_by_mail_alone(product):
     assert [text for text in words if "wrote:" in text or text.startswith(">")] == []
     for text in ("It also hits the batch API.", "eu-central only.", "It is down again."):
         assert words.count(text) == 1
-    roots = {mail["References"].split()[0] for mail in product.inbox(CAN) if reference in mail["Subject"]}
+    roots = {mail["References"].split()[0] for mail in product.mails_of(CAN) if reference in mail["Subject"]}
     assert len(roots) == 1
-    assert not any(reference in mail["Subject"] for mail in product.inbox(BRUNO))
+    assert not any(reference in mail["Subject"] for mail in product.mails_of(BRUNO))
     assert "0 differences" in product.manage("verify_clocks")
 
 
@@ -172,7 +172,7 @@ def test_what_is_not_proven_waits_for_staff_and_tells_the_sender_nothing(product
     product.send(CAN, SUPPORT, "[P2] Slow answers", "Latency doubled.\n")
     receipt = product.read(CAN, "Slow answers")
     reference = receipt["Subject"].split("]")[0].strip("[")
-    before = len(product.inbox(BRUNO)), len(product.inbox("stranger@elsewhere.example"))
+    before = len(product.mails_of(BRUNO)), len(product.mails_of("stranger@elsewhere.example"))
     product.answer(CAN, receipt, "forged words", X_Forged="yes")
     product.answer(BRUNO, receipt, "words of a stranger with the right token")
     product.send("stranger@elsewhere.example", SUPPORT, f"Re: [{reference}] anything", "let me in")
@@ -182,19 +182,19 @@ def test_what_is_not_proven_waits_for_staff_and_tells_the_sender_nothing(product
     words = str(product.call(CAN, f"incidents/{reference}/replies/"))
     for text in ("forged words", "words of a stranger", "let me in", "as if staff"):
         assert text not in words
-    assert (len(product.inbox(BRUNO)), len(product.inbox("stranger@elsewhere.example"))) == before
+    assert (len(product.mails_of(BRUNO)), len(product.mails_of("stranger@elsewhere.example"))) == before
 
 
 def test_an_autoresponder_ends_in_silence(product):
     product.send(CAN, SUPPORT, "[P2] Loop me", "Something is odd.\n")
     receipt = product.read(CAN, "Loop me")
     reference = receipt["Subject"].split("]")[0].strip("[")
-    before = len(product.inbox(CAN))
+    before = len(product.mails_of(CAN))
     product.answer(CAN, receipt, "I am out of office.", Auto_Submitted="auto-replied")
     product.send(CAN, receipt["Reply-To"], "Automatic reply: " + receipt["Subject"], "Back on Monday.")
     product.send(SUPPORT, SUPPORT, "Loop", "ours to ours")
     product.answer(CAN, receipt, "A person's word.")
     product.read(MERT, "A person's word.", reference)
-    assert len(product.inbox(CAN)) == before
+    assert len(product.mails_of(CAN)) == before
     assert len(incidents_titled(product, "Loop me")) == 1
     assert incidents_titled(product, "Loop") == []

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.mail_corpus import AXES, read_foreign, score
+from incidents.intake import reports
 from incidents.intake.parse import parse
 from incidents.intake.parsed import ParsedMail, Unacceptable
 from tests.corpus.build import DESK, OLD, OURS, SENDER, cases, head, html, text
@@ -195,7 +196,7 @@ def test_what_is_no_mail_is_refused_with_a_reason(raw):
         parse(raw)
 
 
-@pytest.mark.parametrize("make", [text, html])
+@pytest.mark.parametrize("make", [text, lambda body: html(body.replace("\n", "<br>"))])
 def test_our_own_marks_in_a_mail_take_no_word_away(make):
     body = "one \uf8f1two\n\uf8f3\n\uf8f1> three\n\uf8f2four\n\uf8f3five"
     mail = parse(make(body))
@@ -209,3 +210,12 @@ def test_foreign_mails_are_read_from_a_folder_and_reported(tmp_path, capsys):
     assert read_foreign(tmp_path) == 0
     said = capsys.readouterr().out
     assert "read 5, failed 0, refused 1" in said
+
+
+def test_a_bounce_that_the_library_stumbles_on_is_read_all_the_same(monkeypatch):
+    def stumble(message):
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr(reports, "all_failures", stumble)
+    case = next(case for case in CORPUS if case.name == "bounce: qmail")
+    assert parse(case.raw).report.recipient == case.report.recipient

@@ -84,6 +84,9 @@ said("list footer",f"{N}\n\n{G}\n> {OLD}\n\n____________________________________
 said("attr w/ no blank and html-div",f"<div>{N}</div><div>{G.replace('<','&lt;')}</div><div style='margin-left:1em;border-left:2px solid'><div>{OLD}</div></div>",[N],ishtml=True)
 said("moz-forward",f"<p>{N}</p><div class='moz-forward-container'>-------- Forwarded Message --------<table class='moz-email-headers-table'><tr><th>Subject: </th><td>x</td></tr><tr><th>Date: </th><td>Mon, 2 Mar 2026 10:00</td></tr><tr><th>From: </th><td>M &lt;m@x.example&gt;</td></tr><tr><th>To: </th><td>o@k.example</td></tr></table><p>alarm words</p></div>",[N,"alarm words"],reply=False,fwd=True,ishtml=True,old=())
 said("outlook fwd html reply subject RE FW",f"<p>{N}</p><div id='divRplyFwdMsg'><b>From:</b> D<br><b>Sent:</b> Monday<br><b>To:</b> x<br><b>Subject:</b> FW: x</div><p>{OLD}</p>",[N],ishtml=True)
+said("log right below the words of an answer","I get this now\n> error 17\n> giving up\n",["error 17","giving up"],old=())
+said("a title of one's own above a pasted header",f"Look:\n\n---- mail of the monitor ----\nFrom: m@x.example\nTo: o@k.example\nDate: 2026-03-02 10:00\nSubject: node nine\n\n{N}\n",["m@x.example",N],reply=False,old=())
+said("indented words in an answer between marked quotes",f"<div>{G.replace('<','&lt;')}</div><blockquote type=cite>Which node?</blockquote><p>This one:</p><blockquote>node nine, rack two</blockquote><blockquote type=cite>Since when?</blockquote><p>Since ten.</p>",["node nine, rack two","Since ten."],ishtml=True)
 # fmt: on
 
 
