@@ -235,6 +235,7 @@ ODD = [
     json.dumps({"title": "x", "fingerprint": ""}).encode(),
     json.dumps({"title": "x", "labels": {"": "", "`": "`|\n# x"}}).encode(),
     json.dumps({"title": "x\r\nBcc: all@acme.example\u2028y\x1b[2J"}).encode(),
+    json.dumps({"title": "x\u202ey\u200bz", "labels": {"a\u202e": "\u2066b"}}).encode(),
     json.dumps({"title": "x", "unknown": {"deep": [1, {"a": None}]}}).encode(),
 ]
 
@@ -375,14 +376,39 @@ def test_what_goes_wrong_after_it_was_stored_is_not_the_sender_s_matter(acme, mo
     assert Incident.objects.get().opened_at == T0
 
 
+def test_a_database_that_goes_away_after_it_was_stored_takes_nothing_back(acme, monkeypatch):
+    _made, token = source("generic", organisation=acme)
+
+    def away(*args, **kwargs):
+        raise OperationalError("server closed the connection")
+
+    monkeypatch.setattr(inbox, "process", away)
+    assert post(token, "generic", generic()).status_code == 202
+    monkeypatch.undo()
+    inbox.sweep(T0 + timedelta(minutes=1))
+    assert Incident.objects.count() == 1
+
+
+def test_in_a_rush_it_is_stored_and_read_by_the_worker(acme):
+    """Whoever comes while another request is being read waits for no incident to be opened."""
+    _made, token = source("generic", organisation=acme)
+    with reception._reader:
+        assert post(token, "generic", generic()).status_code == 202
+    assert (Incident.objects.count(), InboundMessage.objects.get().state) == (0, "received")
+    inbox.sweep(T0 + timedelta(minutes=5))
+    assert Incident.objects.get().opened_at == T0
+
+
 def test_a_broker_that_is_away_costs_no_alarm(acme, monkeypatch):
     _made, token = source("generic", organisation=acme)
 
     def away(*args, **kwargs):
         raise ConnectionError("no broker")
 
+    monkeypatch.setattr(reception._Broker, "is_spared_until", 0.0)
     monkeypatch.setattr("celery.current_app.send_task", away, raising=False)
     reception.wake_reader()
+    assert reception._Broker.is_spared_until > time.monotonic() + 10
     many = {"alerts": [generic(fingerprint=str(n)) for n in range(30)]}
     assert post(token, "generic", many).status_code == 202
     inbox.sweep(T0)
@@ -487,6 +513,14 @@ def test_every_format_is_read_as_documented():
     assert [a.level for a in formats.read("generic", {"alerts": [generic(level="p2"), generic()]})] == [
         "P2",
         "",
+    ]
+
+
+def test_a_label_cannot_leave_its_code_span():
+    [alert] = formats.read("generic", generic(labels={"a`b": "x` **bold** [y](http://evil.example) `\n- z"}))
+    assert alert.description.splitlines()[-2:] == [
+        "- `a'b`: `x' **bold** [y](http://evil.example) ' - z`",
+        "- `severity`: `critical`",
     ]
 
 

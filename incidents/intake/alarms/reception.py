@@ -33,8 +33,9 @@ READER = "incidents.tasks.sweep_inbox"
 ROW = 100  # alerts a stored row: each is read in one transaction, which on SQLite keeps others waiting
 LOOKUP = 500
 AT_ONCE = 20  # incidents that may come of a request while its sender waits
+NUDGES_APART_SECONDS = 1
 NUDGE_PAUSE_SECONDS = 15
-_turn = threading.Lock()
+_turn, _reader = threading.Lock(), threading.Lock()
 
 
 def in_turn() -> AbstractContextManager[object]:
@@ -45,20 +46,13 @@ def in_turn() -> AbstractContextManager[object]:
 
 def receive(source: AlarmSource, payload: Any, alerts: list[Alert], now: datetime) -> None:
     """Take the alerts of one request. Returns once they are safe; raises when they could not be stored."""
-    with in_turn():
-        _receive(source, payload, alerts, now)
-
-
-def _receive(source: AlarmSource, payload: Any, alerts: list[Alert], now: datetime) -> None:
-    with transaction.atomic():
+    with in_turn(), transaction.atomic():
         left = _to_be_read(source, alerts, now)
         rows = [_store(source, payload, alerts, part, now) for part in _parts(left)]
     if not rows:
         return
-    if len(left) * _incidents_each(source) <= AT_ONCE:
-        for row in rows:
-            _read_at_once(row, now)
-    else:
+    is_little = len(left) * _incidents_each(source) <= AT_ONCE
+    if not (is_little and _read_at_once(rows[0], now)):
         transaction.on_commit(wake_reader, robust=True)
 
 
@@ -90,12 +84,21 @@ def _incidents_each(source: AlarmSource) -> int:
     return 1 + ServiceSubscription.objects.filter(service=source.service_id).count()
 
 
-def _read_at_once(row: InboundMessage, now: datetime) -> None:
-    """The sender waits no longer for what goes wrong now: the row is safe, and the next sweep reads it."""
+def _read_at_once(row: InboundMessage, now: datetime) -> bool:
+    """Read it while its sender waits, unless another request is at it: a rush is stored, and read by the worker.
+
+    The sender waits no longer for what goes wrong now: the row is safe, and the next sweep reads it.
+    """
+    if not _reader.acquire(blocking=False):
+        return False
     try:
-        inbox.process(row.pk, now)
+        with in_turn():
+            inbox.process(row.pk, now)
     except Exception:
         logger.exception("inbound message %s is left to the next sweep", row.pk)
+    finally:
+        _reader.release()
+    return True
 
 
 # --- repeats ---
@@ -159,7 +162,7 @@ def _count(repeats: Counter[int], now: datetime) -> None:
 
 
 class _Broker:
-    """A broker that was away is not asked again for a while: a sender waits for the answer."""
+    """In a rush one wake-up is enough; and a broker that was away is not asked again for a while."""
 
     is_spared_until = 0.0
 
@@ -168,6 +171,7 @@ def wake_reader() -> None:
     """Wake a worker for what is stored. The rows decide: without it, the next sweep reads them."""
     if time.monotonic() < _Broker.is_spared_until:
         return
+    _Broker.is_spared_until = time.monotonic() + NUDGES_APART_SECONDS
     try:
         current_app.send_task(READER, retry=False, expires=60)
     except Exception as error:  # whatever a broker's client raises
