@@ -8,7 +8,7 @@ endpoint falls back to e-mail.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -343,7 +343,7 @@ def render_for(
     organisation = reads_as_one_of(incident, recipient)
     with reading_as(recipient, organisation):
         context = context_of(incident, event, recipient)
-    return render_mail(
+    rendered = render_mail(
         mail,
         context,
         recipient=recipient,
@@ -351,6 +351,7 @@ def render_for(
         from_name=from_name,
         reply_to=reply_address(incident, recipient) if recipient else "",
     )
+    return replace(rendered, url=context["url"])
 
 
 def reads_as_one_of(incident: Incident, recipient: User | None) -> Organisation | None:
