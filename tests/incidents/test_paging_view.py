@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.urls import reverse
+from django.utils import translation
 from django.utils.html import escape
 
 from incidents import actions, paging_view
@@ -18,6 +19,13 @@ from tests.conftest import T0
 from tests.factories import incident, person
 
 MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def _english():
+    """Whatever language an earlier test left behind."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture

@@ -1,11 +1,22 @@
 """The communication plan in plain words: short sentences from the plan's rows, and no names of staff."""
 
+import pytest
+from django.utils import translation
+
 from incidents.defaults import DEFAULT_TARGETS, plan_for
 from incidents.escalation import Step, Stop
 from incidents.models import SLATarget
 from incidents.models.plans import STANDARD_RULES, STANDARD_STEPS, Rule
 from incidents.promise_words import communication_words, contact_words, major_words
 from tests.conftest import T0
+
+
+@pytest.fixture(autouse=True)
+def _english():
+    """Whatever language an earlier test left behind."""
+    with translation.override("en"):
+        yield
+
 
 TARGETS = [SLATarget(**target) for target in DEFAULT_TARGETS]
 BOTH = ("email", "webhook")
