@@ -167,8 +167,11 @@ def test_a_token_is_shown_once_and_a_new_one_ends_the_old(client, acme, h1):
     client.force_login(h1)
     token = token_in(client.post(ADD, FORM | {"organisation": acme.pk}, follow=True))
     made = AlarmSource.objects.get()
-    assert token not in client.get(LIST).content.decode()
-    assert token not in client.get(f"{LIST}{made.pk}/change/").content.decode()
+    pages = ["", f"{made.pk}/change/", f"{made.pk}/history/", f"{made.pk}/history/{made.history.first().pk}/"]
+    for page in pages:
+        shown = client.get(f"{LIST}{page}").content.decode()
+        assert token not in shown
+        assert made.token_digest not in shown
     assert token not in str(AlarmSource.objects.values())
     body = {"state": "ok", "ruleId": 1, "title": "x"}
     assert post(token, "grafana", body).status_code == 202
