@@ -28,6 +28,7 @@ from tests.mail_world import imap_server
 pytestmark = pytest.mark.faults
 OURS = "support.briqmind.example"
 SUPPORT = f"support@{OURS}"
+ON_CALL = (DENIZ, "elif@briqmind.example")
 
 
 class MailedProduct(Product):
@@ -69,15 +70,18 @@ class MailedProduct(Product):
         paths = sorted((self.folder / "world" / "inboxes" / person).glob("*.eml"))
         return [email.message_from_bytes(path.read_bytes(), policy=email.policy.default) for path in paths]
 
-    def read(self, person: str, words: str, subject: str = "") -> EmailMessage:
+    def read(self, people: str | tuple[str, ...], words: str, subject: str = "") -> EmailMessage:
+        """The mail with these words that one of the people gets; who is on call depends on the day."""
+
         def found():
             return [
                 mail
+                for person in ([people] if isinstance(people, str) else people)
                 for mail in self.mails_of(person)
                 if words in mail.get_body(("plain",)).get_content() and subject in mail["Subject"]
             ]
 
-        return self.wait(found, f"no mail to {person} says {words!r}")[-1]
+        return self.wait(found, f"no mail to {people} says {words!r}")[-1]
 
     def send(self, sender: str, to: str, subject: str, text: str, *, answers=None, **headers) -> EmailMessage:
         mail = EmailMessage()
@@ -130,7 +134,7 @@ def test_a_p1_is_held_by_mail_alone(product):
     page = product.read(MERT, "Every request gets a 500")
 
     product.answer(CAN, receipt, "It also hits the batch API.")
-    asked = product.read(MERT, "It also hits the batch API.", reference)
+    asked = product.read(ON_CALL, "It also hits the batch API.", reference)
     assert "First response: by" not in asked.get_body(("plain",)).get_content().split("It also hits")[0]
     assert product.clocks(reference, "first_response")[0]["met_at"] is None
 
@@ -178,7 +182,7 @@ def test_what_is_not_proven_waits_for_staff_and_tells_the_sender_nothing(product
     product.send("stranger@elsewhere.example", SUPPORT, f"Re: [{reference}] anything", "let me in")
     product.send(DENIZ, receipt["Reply-To"], "Re: it", "as if staff", answers=receipt, X_Forged="yes")
     product.answer(CAN, receipt, "Thank you, we wait.")
-    product.read(MERT, "Thank you, we wait.", reference)
+    product.read(ON_CALL, "Thank you, we wait.", reference)
     words = str(product.call(CAN, f"incidents/{reference}/replies/"))
     for text in ("forged words", "words of a stranger", "let me in", "as if staff"):
         assert text not in words
@@ -194,7 +198,7 @@ def test_an_autoresponder_ends_in_silence(product):
     product.send(CAN, receipt["Reply-To"], "Automatic reply: " + receipt["Subject"], "Back on Monday.")
     product.send(SUPPORT, SUPPORT, "Loop", "ours to ours")
     product.answer(CAN, receipt, "A person's word.")
-    product.read(MERT, "A person's word.", reference)
+    product.read(ON_CALL, "A person's word.", reference)
     assert len(product.mails_of(CAN)) == before
     assert len(incidents_titled(product, "Loop me")) == 1
     assert incidents_titled(product, "Loop") == []
