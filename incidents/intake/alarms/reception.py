@@ -30,7 +30,7 @@ from portal.models import ServiceSubscription
 logger = logging.getLogger(__name__)
 
 READER = "incidents.tasks.sweep_inbox"
-ROW = 100  # alerts a stored row: each is read in one transaction, which on SQLite keeps others waiting
+ROW = 50  # alerts a stored row: each is read in one transaction, which on SQLite keeps others waiting
 LOOKUP = 500
 AT_ONCE = 20  # incidents that may come of a request while its sender waits
 NUDGES_APART_SECONDS = 1
