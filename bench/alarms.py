@@ -1,8 +1,9 @@
 """Alarms in per second against a real gunicorn on loopback, as `manage.py run` starts it.
 
-`python -m bench.alarms [IDENTICAL] [DIFFERENT]` (default 2000 and 2000) makes a database of its own: SQLite in a
-folder of the run, or, when DATABASE_URL says so, a fresh schema there. It posts identical alarms, then different
-ones, while another client asks for a page every 200 ms; it prints a line for each, and one for the longest request.
+`python -m bench.alarms [IDENTICAL] [DIFFERENT]` (default 2000 and 2000) works on SQLite in a folder of the run or,
+when DATABASE_URL says so, on the PostgreSQL database that it names (an empty one, for the counts at the end to be
+the run's). It posts identical alarms by eight senders at once, then different ones, while another client asks for
+a page every 200 ms; then 2,000 in one request, which a worker reads while single ones come in.
 """
 
 from __future__ import annotations
