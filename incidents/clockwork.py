@@ -140,27 +140,36 @@ def recompute(incident: Incident, now: datetime) -> sla.Ledger:
     ledger = replay(incident, now)
     chain = Chain.of(incident)
     rows = {key_of(row): row for row in Clock.objects.filter(incident=incident)}
+    begun: list[Clock] = []  # an unattended P1 gathers them by the thousand: they are written at once
     for clock in ledger.clocks:
         row = rows.get(clock.key)
         if row is None:
-            row = Clock(
-                incident=incident,
-                kind=str(clock.kind),
-                level=clock.level,
-                cycle=clock.cycle,
-                ordinal=clock.ordinal,
-            )
-        elif row.ended_at is not None:
-            _note_attention(row, attention(row, clock, ledger, chain, now))
+            begun.append(_row_of(clock, incident))
+            row = begun[-1]
+        due = attention(row, clock, ledger, chain, now)
+        if row.ended_at is not None:
+            _note_attention(row, due)
             continue
+        row.attention_at = due
         for name, value in derived(clock, ledger).items():
             setattr(row, name, value)
-        row.attention_at = attention(row, clock, ledger, chain, now)
-        row.save()
+        if row.pk is not None:
+            row.save()
+    Clock.objects.bulk_create(begun, batch_size=500)
     for name, value in summary(ledger).items():
         setattr(incident, name, value)
     incident.computed_at = now
     return ledger
+
+
+def _row_of(clock: sla.Clock, incident: Incident) -> Clock:
+    return Clock(
+        incident=incident,
+        kind=str(clock.kind),
+        level=clock.level,
+        cycle=clock.cycle,
+        ordinal=clock.ordinal,
+    )
 
 
 def _note_attention(row: Clock, due: datetime | None) -> None:

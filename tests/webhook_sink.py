@@ -70,7 +70,9 @@ class Receive(BaseHTTPRequestHandler):
             return
         if 200 <= self.server.status < 300:
             kept = {"path": self.path, "headers": dict(self.headers.items()), "body": json.loads(content)}
-            (self.server.folder / f"{uuid.uuid4().hex}.json").write_text(json.dumps(kept))
+            part = self.server.folder / f"{uuid.uuid4().hex}.part"
+            part.write_text(json.dumps(kept))
+            part.rename(part.with_suffix(".json"))  # whoever reads meanwhile finds all of it or nothing
         self.answer(self.server.status)
 
     def is_signed(self, content: bytes) -> bool:
