@@ -91,6 +91,7 @@ class Command(BaseCommand):
         self.load_knowledge()
         self.load_history()
         self.load_today()
+        self.alarm_of_last_week()
         sweep(self.now)
         self.stdout.write(f"Loaded {Incident.objects.count()} incidents.")
 
@@ -241,7 +242,6 @@ class Command(BaseCommand):
             late = 25 if title.startswith("Fine") else 9 if level == "P1" else 6
             sweep(at + timedelta(minutes=late))
             self.finish(incident, level, at + timedelta(minutes=late), who)
-        self.alarm_of_last_week()
 
     def alarm_of_last_week(self) -> None:
         """Acme's Grafana reported it before anybody did, and said when it was over."""
