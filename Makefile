@@ -28,7 +28,7 @@ run: install ## Serve web, worker and clockwork (PORT=8000)
 	@exec $(BIN)/python manage.py run
 
 test: install ## Run the tests
-	$(PYTEST) -n 2 -m "not browser and not faults"
+	$(PYTEST) -n 3 -m "not browser and not faults"
 
 test-browser: install ## Run the journeys in a real Chromium
 	$(PYTEST) -m browser

@@ -1,6 +1,9 @@
 """The staff door: roles hold on every page, a GET changes nothing, a stale form loses nothing."""
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 from django.contrib import admin
 from django.urls import reverse
 
@@ -10,6 +13,14 @@ from incidents.staff_forms import STAFF_VERBS
 from portal.models import OutboxMessage, User
 from tests.conftest import T0
 from tests.factories import incident
+
+
+@pytest.fixture(autouse=True)
+def _soon_after_t0():
+    """An incident of T0 is minutes old: months of missed intervals are nobody's concern here."""
+    with time_machine.travel(T0 + timedelta(minutes=5), tick=True):
+        yield
+
 
 AGENT_MAY_ADD = {"incidents.incident", "incidents.article"}
 
