@@ -16,6 +16,7 @@ import smtplib
 import subprocess
 import sys
 import tempfile
+import time
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -202,3 +203,49 @@ def test_an_autoresponder_ends_in_silence(product):
     assert len(product.mails_of(CAN)) == before
     assert len(incidents_titled(product, "Loop me")) == 1
     assert incidents_titled(product, "Loop") == []
+
+
+BOUNCE = """From: MAILER-DAEMON@mx.briqmind.example
+To: {to}
+Subject: Undelivered Mail Returned to Sender
+Message-ID: <{number}@mx.briqmind.example>
+Auto-Submitted: auto-replied
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary=b
+
+--b
+Content-Type: text/plain
+
+The mail could not be delivered.
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.briqmind.example
+
+Final-Recipient: rfc822; {person}
+Action: failed
+Status: 5.1.1
+Diagnostic-Code: smtp; 550 5.1.1 no such user
+
+--b--
+"""
+
+
+def test_a_page_that_bounces_reaches_the_next_person_within_two_minutes(product):
+    product.send(CAN, SUPPORT, "[P1] Nobody home", "All is down.\n")
+    page = product.read(ON_CALL, "All is down.")
+    person = page["To"]
+    path = page["Return-Path"].strip("<>")
+    assert path.startswith("bounce+")
+    report = BOUNCE.format(to=path, person=person, number="bounce-1").replace("\n", "\r\n")
+    since = time.monotonic()
+    with smtplib.SMTP("127.0.0.1", product.mail_port) as connection:
+        connection.sendmail("", [path], report)
+    others = tuple(address for address in (*ON_CALL, MERT) if address != person)
+    product.read(others, person, "could not be reached")
+    assert time.monotonic() - since < 120
+    reference = page["Subject"].split("]")[0].strip("[")
+    events = product.call(MERT, f"incidents/{reference}/events/")
+    assert [event["kind"] for event in events].count("not_reached") == 1
+    assert "not_reached" not in str(product.call(CAN, f"incidents/{reference}/events/"))
