@@ -26,7 +26,7 @@ from incidents.intake.parsed import ParsedMail, Unacceptable
 from incidents.intake.senders import Sender
 from incidents.intake.subjects import Subject, read_subject
 from incidents.intake.threads import Thread, find_thread, named_ids, thread_of
-from incidents.models import Channel, InboundMessage, Incident
+from incidents.models import Channel, InboundMessage, Incident, Status
 from incidents.rules import gettext_noop
 from portal.models import OutboxMessage, Service
 
@@ -193,7 +193,7 @@ def _machine(case: Case) -> Result | None:
     if not _is_bare(case):
         return None
     is_answer = case.thread is not None or case.subject.is_answer or bool(case.subject.tag)
-    if is_answer and _was_told(case, QUICK):
+    if is_answer and _was_told(case, QUICK) and _would_count(case):
         return _held(case, MAYBE_AUTOMATIC)
     return _held(case, SAME_AGAIN) if _is_repeated(case) and _was_told(case, SOON) else None
 
@@ -210,6 +210,18 @@ def _automatic(case: Case, reason: str) -> Result:
     if thread is None and not case.sender.doubt and not words.is_answer_of_machine(reason):
         return _held(case, MONITORING)
     return Result(outcome=Outcome.AUTOMATIC, reason=reason, about=about)
+
+
+def _would_count(case: Case) -> bool:
+    """Whether a program's words would do harm: end a pause, reopen, or begin something.
+
+    In an incident that is worked on, an answer with its own token is only words, and a person's are not
+    kept waiting for staff.
+    """
+    thread = case.thread
+    if thread is None or not thread.has_token:
+        return True
+    return thread.incident.status == Status.WAITING_FOR_CUSTOMER or not thread.incident.is_unresolved
 
 
 def _is_bare(case: Case) -> bool:

@@ -448,6 +448,20 @@ def test_a_quick_person_is_no_vacation_program(made, a1, how):
     assert said(made) == ["Worse."]
 
 
+def test_a_quick_bare_answer_with_its_token_is_taken_where_it_only_speaks(made, a1):
+    OutboxMessage.objects.filter(recipient=a1).update(state="sent", sent_at=at(5))
+    row = arrive(written(a1, "Worse.", to=token_of(made, a1)), at(5) + timedelta(seconds=3))
+    assert row.outcome == "replied"
+    assert said(made) == ["Worse."]
+
+
+def test_a_quick_bare_answer_reopens_nothing(made, a1, g1):
+    actions.resolve(made, by=g1, now=at(5), channel="admin", cause="A disk.", remedy="Replaced it.")
+    OutboxMessage.objects.filter(recipient=a1).update(state="sent", sent_at=at(5))
+    row = arrive(written(a1, "Thanks.", to=token_of(made, a1)), at(5) + timedelta(seconds=3))
+    assert is_held(row, mail.MAYBE_AUTOMATIC, made)
+
+
 @pytest.mark.parametrize(
     "headers", [{"Auto_Submitted": "auto-replied"}, {"Precedence": "bulk"}, {}], ids=["rfc", "bulk", "none"]
 )
