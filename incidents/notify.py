@@ -16,7 +16,16 @@ from django.conf import settings
 
 from incidents import audiences
 from incidents.mail_contexts import context_of, is_public_still
-from incidents.models import Channel, Clock, Incident, IncidentEvent, Involved, ReplyAddress, Topic
+from incidents.models import (
+    Channel,
+    Clock,
+    InboundMessage,
+    Incident,
+    IncidentEvent,
+    Involved,
+    ReplyAddress,
+    Topic,
+)
 from incidents.models.agreement import CUSTOMER_ROLES
 from incidents.models.plans import plan_of, rules_of, steps_of
 from incidents.present import CHANNELS
@@ -306,9 +315,15 @@ def why_not(message: OutboxMessage) -> str:
         return "the recipient is not staff any more"
     if message.kind == "staff_clock_warned" and not _is_running(incident, event):
         return "the clock does not run any more"
+    if message.kind == "staff_mail_held" and not _is_held(event.payload["inbound"]):
+        return "somebody has decided on the mail meanwhile"
     if message.kind == "promise_late" and not _is_late_still(incident, event):
         return "what was late has been delivered meanwhile"
     return ""
+
+
+def _is_held(inbound: int) -> bool:
+    return InboundMessage.objects.filter(pk=inbound, state=InboundMessage.State.HELD).exists()
 
 
 def _rows(incident: Incident, name: str) -> Any:

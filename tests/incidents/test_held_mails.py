@@ -11,6 +11,7 @@ from incidents import actions, inbox_desk
 from incidents.clockwork import differences
 from incidents.intake import held, inbox, mail, senders
 from incidents.models import InboundMessage, Incident
+from portal import outbox
 from portal.models import OutboxMessage
 from tests.conftest import T0
 from tests.factories import CANARY, clock, incident
@@ -323,3 +324,13 @@ def test_what_was_left_in_the_mail_is_said_to_staff_beside_the_message(client, m
     arrive(written(a1, to=token_of(made, a1), files=(("setup.exe", b"MZ"),)), at(5))
     client.force_login(g1)
     assert "setup.exe" in client.get(f"/admin/incidents/incident/{made.pk}/change/").content.decode()
+
+
+def test_nobody_is_asked_for_a_decision_that_has_been_made(client, row, made, g1):
+    asked = OutboxMessage.objects.filter(kind="staff_mail_held", state="queued")
+    assert asked.exists()
+    client.force_login(g1)
+    decide(client, row, "discard", reason="Spam.")
+    outbox.sweep(at(30))
+    reasons = OutboxMessage.objects.filter(kind="staff_mail_held").values_list("state", "state_reason")
+    assert set(reasons) == {("dropped", "somebody has decided on the mail meanwhile")}
