@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from incidents import actions, audiences, notify, oncall
+from incidents.clockwork import differences
 from incidents.models import CommunicationPlan, CommunicationRule, EscalationStep, Shift, SupportPlan
 from incidents.models.plans import STANDARD_RULES, STANDARD_STEPS, fill, rules_of, steps_of
 from incidents.sweep import sweep
@@ -229,3 +230,35 @@ def test_who_was_reached_by_another_channel_counts_as_reached(a1, g1, g2, m1):
     page.filter(channel="email").update(unreached_at=T0)
     sweep(T0 + timedelta(minutes=2))
     assert incident.events.get(kind="not_reached").payload["people"] == [g2.pk]
+
+
+def test_a_major_incident_owes_an_rca_that_its_level_gives_only_on_request(a1, g1, m1):
+    for is_major in (False, True):
+        incident = factories.incident(a1, T0, "P2")
+        if is_major:
+            actions.declare_major(incident, by=m1, now=T0, channel="admin", reason="Three teams are down.")
+        actions.resolve(
+            incident, by=g1, now=T0 + HOUR, channel="admin", cause="A disk.", remedy="Replaced it."
+        )
+        assert incident.clocks.filter(kind="rca", state="running").exists() == is_major
+        assert differences(incident) == []
+
+
+def test_only_a_duty_manager_declares_a_major_incident_and_once(a1, g1, m1):
+    incident = factories.incident(a1, T0, "P2")
+    for by, reason in ((g1, "Down."), (a1, "Down."), (m1, " ")):
+        with pytest.raises(actions.Refused):
+            actions.declare_major(incident, by=by, now=T0, channel="admin", reason=reason)
+    actions.declare_major(incident, by=m1, now=T0, channel="admin", reason="Three teams are down.")
+    with pytest.raises(actions.Refused):
+        actions.declare_major(incident, by=m1, now=T0, channel="admin", reason="Again.")
+    assert told("declared_major") == [("email", "Ada One")]
+
+
+def test_a_room_that_is_given_away_meanwhile_hears_nothing(plan, a1, acme, nordwind, g1):
+    room = Endpoint.objects.create(name="Room", url="https://acme.example/hook", organisation=acme)
+    rule(plan, "P2", "receipt", "room", ["webhook"])
+    factories.incident(a1, T0, "P2")
+    Endpoint.objects.filter(pk=room.pk).update(organisation=nordwind)
+    message = OutboxMessage.objects.get(endpoint=room)
+    assert notify.why_not(message) == "the room does not belong to the organisation any more"
