@@ -262,3 +262,13 @@ def test_a_room_that_is_given_away_meanwhile_hears_nothing(plan, a1, acme, nordw
     Endpoint.objects.filter(pk=room.pk).update(organisation=nordwind)
     message = OutboxMessage.objects.get(endpoint=room)
     assert notify.why_not(message) == "the room does not belong to the organisation any more"
+
+
+def test_a_status_update_that_mail_cannot_deliver_goes_to_the_room(a1, acme, g1):
+    room = Endpoint.objects.create(name="Room", url="https://acme.example/hook", organisation=acme)
+    incident = factories.incident(a1, T0)
+    actions.publish_status_update(
+        incident, by=g1, now=T0, channel="admin", condition="acknowledged", summary="We see it."
+    )
+    row = OutboxMessage.objects.get(kind="status_update", recipient=a1)
+    assert (row.channel, row.endpoint, row.next_channels) == ("email", room, ["webhook"])
