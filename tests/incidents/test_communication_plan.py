@@ -9,6 +9,7 @@ from incidents.clockwork import differences
 from incidents.models import CommunicationPlan, CommunicationRule, EscalationStep, Shift, SupportPlan
 from incidents.models.plans import STANDARD_RULES, STANDARD_STEPS, fill, rules_of, steps_of
 from incidents.sweep import sweep
+from portal import outbox
 from portal.models import Endpoint, Membership, OutboxMessage
 from tests import factories
 from tests.conftest import T0
@@ -272,3 +273,45 @@ def test_a_status_update_that_mail_cannot_deliver_goes_to_the_room(a1, acme, g1)
     )
     row = OutboxMessage.objects.get(kind="status_update", recipient=a1)
     assert (row.channel, row.endpoint, row.next_channels) == ("email", room, ["webhook"])
+
+
+# --- nothing stale is sent ---
+
+
+def outcome(kind, person):
+    row = OutboxMessage.objects.get(kind=kind, recipient=person)
+    return row.state, row.state_reason
+
+
+def test_a_warning_of_a_clock_that_was_met_meanwhile_is_not_sent(a1, g1):
+    incident = factories.incident(a1, T0)
+    sweep(T0 + timedelta(minutes=8))
+    actions.reply(incident, by=g1, now=T0 + timedelta(minutes=9), channel="admin", text="We see it.")
+    outbox.sweep(T0 + timedelta(minutes=10), channel="email")
+    assert outcome("staff_clock_warned", g1) == ("dropped", "the clock does not run any more")
+
+
+def test_a_word_about_lateness_is_not_sent_once_it_is_delivered(a1, g1):
+    incident = factories.incident(a1, T0)
+    sweep(T0 + timedelta(minutes=16))
+    actions.reply(incident, by=g1, now=T0 + timedelta(minutes=17), channel="admin", text="We see it.")
+    outbox.sweep(T0 + timedelta(minutes=18), channel="email")
+    assert outcome("promise_late", a1) == ("dropped", "what was late has been delivered meanwhile")
+
+
+def test_a_word_about_a_missed_update_is_not_sent_after_the_update(a1, g1):
+    incident = factories.incident(a1, T0)
+    actions.start_intervention(incident, by=g1, now=T0, channel="admin")
+    actions.reply(incident, by=g1, now=T0, channel="admin", text="We see it.")
+    sweep(T0 + timedelta(minutes=31))
+    actions.publish_status_update(
+        incident,
+        by=g1,
+        now=T0 + timedelta(minutes=32),
+        channel="admin",
+        condition="in_progress",
+        summary="Failover runs.",
+    )
+    outbox.sweep(T0 + timedelta(minutes=33), channel="email")
+    assert outcome("promise_late", a1) == ("dropped", "what was late has been delivered meanwhile")
+    assert outcome("status_update", a1)[0] == "sent"
