@@ -10,8 +10,8 @@ from incidents.models import CommunicationPlan, CommunicationRule, EscalationSte
 from incidents.models.plans import STANDARD_RULES, STANDARD_STEPS, fill, rules_of, steps_of
 from incidents.sweep import sweep
 from portal import outbox
-from portal.models import Endpoint, Membership, OutboxMessage
-from tests import factories
+from portal.models import Endpoint, Membership, OutboxMessage, Service
+from tests import alarm_senders, factories
 from tests.conftest import T0
 
 HOUR = timedelta(hours=1)
@@ -315,3 +315,12 @@ def test_a_word_about_a_missed_update_is_not_sent_after_the_update(a1, g1):
     outbox.sweep(T0 + timedelta(minutes=33), channel="email")
     assert outcome("promise_late", a1) == ("dropped", "what was late has been delivered meanwhile")
     assert outcome("status_update", a1)[0] == "sent"
+
+
+def test_one_outage_of_many_customers_calls_the_team_once(a2, b1, g1):
+    service = Service.objects.get(slug="inference-api")
+    _source, token = alarm_senders.source("generic", service=service)
+    assert alarm_senders.post(token, "generic", alarm_senders.generic("Down")).status_code == 202
+    assert [row.recipient for row in OutboxMessage.objects.filter(kind="staff_opened")] == [g1]
+    heard = OutboxMessage.objects.filter(kind="incident_opened").values_list("recipient__email", flat=True)
+    assert sorted(heard) == sorted([a2.email, b1.email])
