@@ -324,3 +324,12 @@ def test_one_outage_of_many_customers_calls_the_team_once(a2, b1, g1):
     assert [row.recipient for row in OutboxMessage.objects.filter(kind="staff_opened")] == [g1]
     heard = OutboxMessage.objects.filter(kind="incident_opened").values_list("recipient__email", flat=True)
     assert sorted(heard) == sorted([a2.email, b1.email])
+
+
+def test_a_message_that_bounces_after_the_end_calls_nobody(a1, g1, g2):
+    incident = factories.incident(a1, T0)
+    actions.resolve(incident, by=g1, now=T0, channel="admin", cause="A disk.", remedy="Replaced it.")
+    OutboxMessage.objects.filter(kind="staff_opened", recipient=g2).update(state="sent", unreached_at=T0)
+    sweep(T0 + timedelta(minutes=1))
+    assert not incident.events.filter(kind="not_reached").exists()
+    assert not outbox.unhandled_unreached().exists()
