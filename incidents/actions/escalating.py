@@ -69,7 +69,7 @@ def _is_late_still(clock: sla.Clock, ledger: sla.Ledger) -> bool:
     if clock.kind != sla.Kind.STATUS_UPDATE:
         return clock.is_owed
     running = ledger.running_update
-    is_next_silent = running is not None and running.started_at == clock.due_at
+    is_next_silent = running is not None and running.started_at == clock.due_at and not running.pending
     return is_next_silent and clock is newest_breached_update(ledger)
 
 

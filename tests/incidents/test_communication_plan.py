@@ -6,7 +6,14 @@ import pytest
 
 from incidents import actions, audiences, notify, oncall
 from incidents.clockwork import differences
-from incidents.models import CommunicationPlan, CommunicationRule, EscalationStep, Shift, SupportPlan
+from incidents.models import (
+    CommunicationPlan,
+    CommunicationRule,
+    Escalation,
+    EscalationStep,
+    Shift,
+    SupportPlan,
+)
 from incidents.models.plans import STANDARD_RULES, STANDARD_STEPS, fill, rules_of, steps_of
 from incidents.sweep import sweep
 from portal import outbox
@@ -333,3 +340,20 @@ def test_a_message_that_bounces_after_the_end_calls_nobody(a1, g1, g2):
     sweep(T0 + timedelta(minutes=1))
     assert not incident.events.filter(kind="not_reached").exists()
     assert not outbox.unhandled_unreached().exists()
+
+
+def test_an_update_that_came_before_anybody_noticed_its_lateness_is_no_news(a1, g1):
+    incident = factories.incident(a1, T0)
+    actions.start_intervention(incident, by=g1, now=T0, channel="admin")
+    words = {"condition": "in_progress", "summary": "Failover runs."}
+    actions.publish_status_update(incident, by=g1, now=T0 + timedelta(minutes=32), channel="admin", **words)
+    sweep(T0 + timedelta(minutes=33))
+    assert incident.events.filter(kind="clock_breached", payload__clock="status_update/1/P1/1").exists()
+    assert not incident.events.filter(kind="lateness_told", payload__clocks=["status_update/1/P1/1"]).exists()
+
+
+def test_of_many_missed_intervals_only_the_newest_pages(a1, g1, m1):
+    incident = factories.incident(a1, T0)
+    sweep(T0 + timedelta(minutes=95))
+    pages = Escalation.objects.filter(clock__incident=incident, clock__kind="status_update")
+    assert {page.clock.ordinal for page in pages} == {3}
