@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from incidents.sla import DELIVERY_GRACE, Clock, Pause, State, shifted_by_pauses
+from incidents.sla import Clock, Pause, shifted_by_pauses
 from portal import business_time
 from portal.business_time import Calendar, always_open
 
@@ -128,13 +128,3 @@ def percent_used(clock: Clock, pauses: Iterable[Pause], now: datetime) -> int:
         if start < stop:
             used -= business_time.between(calendar, start, stop)
     return min(999, used * 100 // budget)
-
-
-def next_attention(clock: Clock, pauses: Iterable[Pause], after: datetime) -> datetime | None:
-    """The next instant after `after` at which a sweep must look at the clock, or None."""
-    if clock.state != State.RUNNING or clock.due_at is None:
-        return None
-    moments = [instant for _, instant in warnings(clock, pauses)]
-    moments.append(clock.due_at + SECOND)
-    moments += [update.at + DELIVERY_GRACE + SECOND for update in clock.pending]
-    return min((moment for moment in moments if moment > after), default=None)

@@ -284,7 +284,8 @@ class Ledger(ClockBook):
     def _on_declared_major(self, fact: Fact) -> None:
         """A major incident owes an RCA where the plan would give one only on request."""
         self.is_major = True
-        if self.resolved_at and not self.owed(Kind.RCA):
+        is_given = any(c.kind == Kind.RCA and c.cycle == self.cycle and c.met_at for c in self.clocks)
+        if self.resolved_at and not is_given and not self.owed(Kind.RCA):
             self._start(Kind.RCA, fact.at)
 
     def _on_rca_published(self, fact: Fact) -> None:

@@ -17,6 +17,7 @@ from incidents.actions.base import Act, finish
 from incidents.actions.escalating import watch
 from incidents.clockwork import recompute
 from incidents.models import Clock, Incident, Status, StatusUpdate
+from portal import outbox
 from portal.heartbeat import beat
 from portal.models import OutboxMessage
 
@@ -91,9 +92,8 @@ def attend(incident_pk: int, now: datetime) -> bool:
 
 def pass_on_unreached(now: datetime) -> int:
     """Whoever is next in line hears of messages that did not arrive: bounced, or set aside."""
-    rows = OutboxMessage.objects.filter(unreached_at__isnull=False, is_unreached_handled=False)
-    ids = list(rows.order_by("unreached_at").values_list("pk", flat=True)[:BATCH])
-    return _each(ids, lambda pk: pass_on(pk, now))
+    rows = outbox.unhandled_unreached().order_by("unreached_at")
+    return _each(list(rows.values_list("pk", flat=True)[:BATCH]), lambda pk: pass_on(pk, now))
 
 
 def pass_on(message_pk: int, now: datetime) -> bool:

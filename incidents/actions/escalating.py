@@ -22,6 +22,7 @@ from incidents.models.timeline import (
     LatenessTold,
     NotReached,
 )
+from portal.calendars import extend_horizon
 from portal.models import OutboxMessage, User
 
 
@@ -146,6 +147,7 @@ def declare_major(
         if act.incident.is_major:
             raise Refused(_("It is a major incident already."), kind="state")
         message = write(act, Message.Kind.REASON, reason, field="reason")
+        extend_horizon(act.incident.calendar_version, act.now)
         _make_major(act, DeclaredMajor(message=message.pk), at=act.now)
     return incident
 

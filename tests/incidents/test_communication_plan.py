@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from incidents import actions, audiences, notify, oncall
+from incidents import actions, audiences, notify, oncall, sla
 from incidents.clockwork import differences
 from incidents.models import (
     CommunicationPlan,
@@ -14,6 +14,7 @@ from incidents.models import (
     Shift,
     SupportPlan,
 )
+from incidents.models.facts import as_fact, promises_of
 from incidents.models.plans import STANDARD_RULES, STANDARD_STEPS, fill, rules_of, steps_of
 from incidents.sweep import sweep
 from portal import outbox
@@ -250,6 +251,26 @@ def test_a_major_incident_owes_an_rca_that_its_level_gives_only_on_request(a1, g
         )
         assert incident.clocks.filter(kind="rca", state="running").exists() == is_major
         assert differences(incident) == []
+
+
+def test_declared_long_after_the_resolution_the_rca_is_owed_from_then(a1, g1, m1):
+    incident = factories.incident(a1, T0, "P2")
+    actions.resolve(incident, by=g1, now=T0 + HOUR, channel="admin", cause="A disk.", remedy="Replaced it.")
+    later = T0 + timedelta(days=1200)  # past the horizon that the calendar covered when it was resolved
+    actions.declare_major(incident, by=m1, now=later, channel="admin", reason="It came back elsewhere.")
+    assert [row.started_at for row in incident.clocks.filter(kind="rca")] == [later]
+    assert differences(incident) == []
+
+
+def test_an_rca_that_was_given_is_not_owed_again(a1):
+    moments = [T0 + n * HOUR for n in range(4)]
+    made = factories.incident(a1, T0)
+    events = list(made.events.order_by("pk"))
+    facts = [as_fact(event) for event in events]
+    for kind, at in zip(("resolved", "rca_published", "declared_major"), moments[1:], strict=True):
+        facts.append(sla.Fact(kind=kind, at=at, recorded_at=at))
+    ledger = sla.replay(facts, promises_of(events), moments[-1] + HOUR)
+    assert [clock.state for clock in ledger.clocks if clock.kind == "rca"] == ["met"]
 
 
 def test_only_a_duty_manager_declares_a_major_incident_and_once(a1, g1, m1):
