@@ -136,8 +136,8 @@ class Product:
             cwd=ROOT,
             env=self.environment,
             capture_output=True,
-            check=True,
         )
+        assert made.returncode == 0, (made.stdout + made.stderr).decode()
         return made.stdout.decode()
 
     # --- mails, as the server got them ---

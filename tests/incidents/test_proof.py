@@ -8,7 +8,8 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from incidents import actions
+from incidents import actions, clockwork
+from incidents.management.commands import verify_clocks
 from incidents.models import Clock, Incident
 from incidents.sweep import sweep
 from tests.conftest import T0
@@ -93,6 +94,23 @@ def test_any_altered_column_of_any_row_turns_it_red(a1, a2, g1, m1):
     Incident.objects.filter(pk=made.pk).update(next_due_at=T0 - timedelta(days=400))
     with pytest.raises(CommandError):
         call_command("verify_clocks", stdout=StringIO())
+
+
+def test_a_sweep_while_it_proves_is_no_difference(a1, monkeypatch):
+    """The proof of a live product: the clockwork moves on while the rows are read one by one."""
+    incident(a1, T0), incident(a1, T0)
+    seen = []
+
+    def differences_while_sweeping(made):
+        found = clockwork.differences(made)
+        seen.append(made.reference)
+        sweep(T0 + timedelta(hours=6 * len(seen)))
+        return found
+
+    monkeypatch.setattr(verify_clocks, "differences", differences_while_sweeping)
+    out = StringIO()
+    call_command("verify_clocks", stdout=out)
+    assert "2 incidents replayed, 0 differences." in out.getvalue()
 
 
 def test_sweeping_again_changes_nothing_and_mails_nothing(a1, g1):
