@@ -46,8 +46,12 @@ def render_mail(
     organisation: Organisation | None = None,
     from_name: str = "",
     reply_to: str = "",
+    **more: Any,
 ) -> Rendered:
-    """Render `emails/<kind>.{subject.txt,txt,html}`; the context gains brand, site_url and recipient."""
+    """Render `emails/<kind>.{subject.txt,txt,html}`; the context gains brand, site_url and recipient.
+
+    `more` goes to `Rendered` as it is: url, form, calendar, attached.
+    """
     full = {
         "brand": settings.SUPPORT_BRAND,
         "site_url": settings.SITE_URL,
@@ -62,6 +66,7 @@ def render_mail(
             html=render_to_string(f"emails/{kind}.html", full),
             from_name=from_name,
             reply_to=reply_to,
+            **more,
         )
 
 

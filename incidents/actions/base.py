@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from incidents import notify, rules
+from incidents.actions.impacts import note_level
 from incidents.clockwork import recompute
 from incidents.models import Incident, IncidentEvent, Status
 from incidents.models.timeline import Payload
@@ -161,6 +162,9 @@ def finish(act: Act) -> None:
     if any(event.kind not in QUIET for event in act.events):
         incident.revision += 1
         incident.last_changed_at = act.now
+    level = incident.level
     recompute(incident, act.now)
     incident.save()
+    if incident.level != level:
+        note_level(incident)
     notify.announce(incident, act.events, act.now)

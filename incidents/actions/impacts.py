@@ -21,9 +21,15 @@ def feel_impact(incident: Incident, at: datetime, services: Iterable[Service]) -
             impact=incident.impact,
             from_at=at,
             source=incident.reference,
+            level=incident.level,
         )
         for service in services
     )
+
+
+def note_level(incident: Incident) -> None:
+    """Its open impacts say the level that it has now."""
+    ServiceImpact.objects.open().filter(source=incident.reference).update(level=incident.level)
 
 
 def end_impact(incident: Incident, at: datetime) -> None:

@@ -30,9 +30,22 @@ from incidents.models.message import (
     StatusUpdate,
 )
 from incidents.models.oncall import Shift
+from incidents.models.rca import (
+    RCA,
+    PreventionAction,
+    RCAComment,
+    RCACopy,
+    RCAEvent,
+    RCAMoment,
+    RCARedaction,
+    RCAVersion,
+    Recurrence,
+)
+from incidents.models.report import MonthlyReport
 from incidents.models.timeline import IncidentEvent
 
 __all__ = [
+    "RCA",
     "ActionPlan",
     "ActionPlanStep",
     "Alarm",
@@ -58,6 +71,15 @@ __all__ = [
     "Level",
     "LevelValidation",
     "Message",
+    "MonthlyReport",
+    "PreventionAction",
+    "RCAComment",
+    "RCACopy",
+    "RCAEvent",
+    "RCAMoment",
+    "RCARedaction",
+    "RCAVersion",
+    "Recurrence",
     "Release",
     "ReplyAddress",
     "SLAPolicy",

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from incidents import sla
+from maintenance.models import MaintenancePlan
 from portal.models import BusinessCalendar, Organisation
 from portal.models.accounts import TypedModelMeta
 
@@ -169,6 +170,7 @@ class Topic(models.TextChoices):
     STATUS_UPDATE = "status_update", _("Status updates")
     PROGRESS = "progress", _("Intervention, action plan, release")
     SOLUTION = "solution", _("Restored, resolved, closed")
+    RCA = "rca", _("RCA and its prevention actions")
     LATENESS = "lateness", _("Something promised is late")
     CUSTOMER_WROTE = "customer_wrote", _("The customer wrote, confirmed or withdrew")
     ALARM = "alarm", _("An alarm joined, resolved or flapped")
@@ -320,6 +322,15 @@ class SupportPlan(models.Model):
         models.PROTECT,
         related_name="support_plans",
         verbose_name=_("communication plan"),
+    )
+    maintenance_plan = models.ForeignKey(
+        MaintenancePlan,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="support_plans",
+        verbose_name=_("maintenance plan"),
+        help_text=_("Empty: the standard notice periods and reminders."),
     )
     has_bridge = models.BooleanField(_("live incident bridge"), default=False)
 

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from incidents.models.agreement import Level, SLAPolicyVersion
+from maintenance.models import MaintenanceWindow
 from portal.models import CalendarVersion, Organisation, Service, User
 from portal.models.accounts import TypedModelMeta
 from portal.models.service_impact import Impact
@@ -145,6 +146,15 @@ class Incident(models.Model):
         related_name="children",
         verbose_name=_("parent incident"),
         help_text=_("The vendor's own incident, where one outage concerns several organisations."),
+    )
+    window = models.ForeignKey(
+        MaintenanceWindow,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="incidents",
+        verbose_name=_("maintenance window"),
+        help_text=_("The window in which it was reported, or whose overrun opened it."),
     )
     major_at = models.DateTimeField(_("major incident since"), null=True, blank=True)
     next_due_at = models.DateTimeField(_("next due at"), null=True, blank=True)

@@ -138,6 +138,15 @@ class StatusUpdate(models.Model):
     next_steps = models.TextField(_("next steps"), blank=True)
     next_update_at = models.DateTimeField(_("next update at"), null=True, blank=True)
     next_update_minutes = models.PositiveIntegerField(null=True, editable=False)
+    of = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="copies",
+        verbose_name=_("one of"),
+        help_text=_("The update of the parent incident that it was written once in."),
+    )
     state = models.CharField(_("publication"), max_length=10, choices=State.choices)
     channel = models.CharField(_("channel"), max_length=20, choices=Channel.choices)
     written_at = models.DateTimeField(_("written at"))

@@ -38,6 +38,7 @@ TO_CUSTOMER = (
     Topic.STATUS_UPDATE,
     Topic.PROGRESS,
     Topic.SOLUTION,
+    Topic.RCA,
     Topic.LATENESS,
 )
 

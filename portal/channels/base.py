@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 EMAIL = "email"
 WEBHOOK = "webhook"
@@ -12,8 +13,28 @@ UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 @dataclass(frozen=True)
+class CalendarPart:
+    """An iTIP message beside the texts (RFC 6047): `text` is the iCalendar object, `method` its METHOD."""
+
+    method: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A file that goes along with a mail."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Rendered:
-    """A message ready to be sent: texts in the recipient's language and zone. `url` is the page it is about."""
+    """A message ready to be sent: texts in the recipient's language and zone. `url` is the page it is about.
+
+    `form` is what it says in the standard format, as `StandardForm.as_json` gives it: webhooks carry it.
+    """
 
     subject: str
     text: str
@@ -22,6 +43,9 @@ class Rendered:
     from_name: str = ""
     reply_to: str = ""
     url: str = ""
+    form: dict[str, Any] | None = None
+    calendar: CalendarPart | None = None
+    attached: tuple[Attached, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.core.validators import validate_email
 
 from portal.channels import smtp
-from portal.channels.base import EMAIL, Permanent, Rendered, Sent, Temporary, one_line
+from portal.channels.base import EMAIL, CalendarPart, Permanent, Rendered, Sent, Temporary, one_line
 from portal.models import OutboxMessage
 
 INLINER = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=True)
@@ -91,7 +91,17 @@ def compose(message: OutboxMessage, rendered: Rendered) -> Mail:
     mail.envelope_sender = bounce_address(message)
     if rendered.html:
         mail.attach_alternative(INLINER.inline(rendered.html.replace("\0", "")), "text/html")
+    if rendered.calendar:
+        _add_calendar(mail, rendered.calendar)
+    for file in rendered.attached:
+        mail.attach(file.name, file.content, file.media_type)
     return mail
+
+
+def _add_calendar(mail: Mail, part: CalendarPart) -> None:
+    """The iTIP part as an alternative, which clients act upon, and as a file for those that do not."""
+    mail.attach_alternative(part.text, f"text/calendar; method={part.method}")
+    mail.attach("invite.ics", part.text.encode(), "application/ics")
 
 
 class Mailer:

@@ -78,6 +78,8 @@ def body(message: OutboxMessage, rendered: Rendered) -> str:
     }
     if rendered.url:
         data["url"] = rendered.url
+    if rendered.form:
+        data["form"] = rendered.form
     said_at = message.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return json.dumps({"type": message.kind, "timestamp": said_at, "data": data})
 

@@ -1,6 +1,7 @@
 """The kernel's tables: people and organisations, services, calendars, the outbox."""
 
 from portal.models.accounts import ApiToken, Membership, Organisation, StaffRole, User
+from portal.models.announcements import Announcement, AnnouncementReading
 from portal.models.calendars import BusinessCalendar, CalendarVersion, OwnDay, SpecialDate
 from portal.models.catalog import Service, ServiceSubscription
 from portal.models.endpoints import Endpoint
@@ -8,8 +9,11 @@ from portal.models.heartbeat import Heartbeat
 from portal.models.outbox import OutboxMessage
 from portal.models.purge import Purge
 from portal.models.service_impact import ServiceImpact
+from portal.models.status_subscription import StatusSubscription
 
 __all__ = [
+    "Announcement",
+    "AnnouncementReading",
     "ApiToken",
     "BusinessCalendar",
     "CalendarVersion",
@@ -25,5 +29,6 @@ __all__ = [
     "ServiceSubscription",
     "SpecialDate",
     "StaffRole",
+    "StatusSubscription",
     "User",
 ]

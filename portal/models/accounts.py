@@ -150,6 +150,8 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
         default=False,
         help_text=_("Otherwise about those that you reported or wrote in; P1 contacts hear of every P1."),
     )
+    hears_maintenance = models.BooleanField(_("mail and invitations about maintenance"), default=True)
+    hears_announcements = models.BooleanField(_("mail about announcements"), default=True)
     date_joined = models.DateTimeField(_("joined at"), default=timezone.now, editable=False)
 
     USERNAME_FIELD = "email"

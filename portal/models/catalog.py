@@ -39,6 +39,11 @@ class Service(models.Model):
     description = models.CharField(_("description"), max_length=300, blank=True)
     position = models.PositiveSmallIntegerField(_("position"), default=100)
     is_active = models.BooleanField(_("active"), default=True)
+    is_public = models.BooleanField(
+        _("on the public status page"),
+        default=False,
+        help_text=_("Shows what concerns the service as a whole, and nothing of any customer."),
+    )
 
     objects = ServiceQuerySet.as_manager()
 

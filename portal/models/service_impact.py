@@ -47,6 +47,9 @@ class ServiceImpact(models.Model):
     until_at = models.DateTimeField(_("until"), null=True, blank=True)
     source = models.CharField(_("source"), max_length=40)
     is_planned = models.BooleanField(_("planned"), default=False)
+    level = models.CharField(
+        _("level"), max_length=2, blank=True, help_text=_("The level of the incident behind it, such as P1.")
+    )
 
     objects = ServiceImpactQuerySet.as_manager()
 
