@@ -17,19 +17,8 @@ from incidents.models import Incident, IncidentEvent, Status
 from incidents.models.timeline import Payload
 from portal import access
 from portal.models import StaffRole, User
-
-
-class Refused(Exception):
-    """A verb that its rule forbids. `reason` says what is wrong and what to do instead.
-
-    `kind` is "permission", "state", "invalid" or "stale"; `field` names the offending input, if one does.
-    """
-
-    def __init__(self, reason: str, *, kind: str = "invalid", field: str = "") -> None:
-        super().__init__(reason)
-        self.reason = str(reason)
-        self.kind = kind
-        self.field = field
+from portal.verbs import Refused as Refused
+from portal.verbs import required as required
 
 
 def actor_of(user: User | None, incident: Incident) -> rules.Actor:
@@ -50,14 +39,6 @@ def may(verb: str, incident: Incident, user: User) -> str:
     refusal = rules.permission_refusal(verb, actor_of(user, incident))
     refusal = refusal or rules.state_refusal(verb, incident.status)
     return _(refusal) if refusal else ""
-
-
-def required(text: str | None, field: str, reason: str) -> str:
-    """The stripped text; Refused when nothing is left of it."""
-    stripped = (text or "").replace("\0", "").strip()
-    if not stripped:
-        raise Refused(reason, field=field)
-    return stripped
 
 
 @dataclass
