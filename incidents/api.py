@@ -21,6 +21,7 @@ from incidents import serializers as shapes
 from incidents.forms import search
 from incidents.models import Article, Attachment, Channel, Incident, Level, Message, Status, StatusUpdate
 from incidents.models.timeline import IncidentEvent
+from incidents.standard import Situation
 from portal.access import person_of
 from portal.api import Conflict, Door, narrowed
 from portal.business_time import HorizonError
@@ -297,7 +298,7 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         if request.method == "GET":
             visible = StatusUpdate.objects.visible_to(person_of(request))
             rows = visible.filter(incident=incident).select_related("author")
-            return self.listed(shapes.StatusUpdateSerializer, rows)
+            return self.listed(shapes.StatusUpdateSerializer, rows, situation=Situation.of(incident))
         shape = shapes.StatusUpdateInSerializer(data=request.data)
         shape.is_valid(raise_exception=True)
         data = dict(shape.validated_data)

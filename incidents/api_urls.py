@@ -4,6 +4,7 @@ from rest_framework.routers import SimpleRouter
 
 from incidents import api
 from incidents.intake.alarms import door
+from portal.api import StandardFormSchema
 
 router = SimpleRouter()
 router.register("incidents", api.IncidentViewSet, basename="api-incident")
@@ -14,6 +15,7 @@ router.register("articles", api.ArticleViewSet, basename="api-article")
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("reference/", SpectacularRedocView.as_view(url_name="api-schema"), name="api-reference"),
+    path("standard-form/", StandardFormSchema.as_view(), name="api-standard-form"),
     path("alarms/alertmanager/", door.AlertmanagerDoor.as_view(), name="api-alarms-alertmanager"),
     path("alarms/grafana/", door.GrafanaDoor.as_view(), name="api-alarms-grafana"),
     path("alarms/generic/", door.GenericDoor.as_view(), name="api-alarms-generic"),

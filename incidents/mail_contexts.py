@@ -22,6 +22,7 @@ from incidents.models import (
     Release,
     StatusUpdate,
 )
+from incidents.standard import update_form
 from portal.models import OutboxMessage, User
 
 
@@ -30,6 +31,7 @@ def context_of(incident: Incident, event: IncidentEvent, recipient: User | None)
     facts = event.payload
     now = timezone.now()
     views = present.clock_views(incident, now)
+    update = _one(StatusUpdate, facts.get("status_update"))
     path = (
         f"/admin/incidents/incident/{incident.pk}/change/"
         if recipient and recipient.is_agent
@@ -46,7 +48,8 @@ def context_of(incident: Incident, event: IncidentEvent, recipient: User | None)
         "clock": _clock_named(facts.get("clock"), views),
         "percent": facts.get("step", "").split("%")[0],
         "message": _one(Message, facts.get("message")),
-        "update": _one(StatusUpdate, facts.get("status_update")),
+        "update": update,
+        "form": update_form(update) if update else None,
         "plan": _one(ActionPlan, facts.get("action_plan")),
         "validation": _one(LevelValidation, facts.get("validation")),
         "contest": _one(Contest, facts.get("contest")),

@@ -366,7 +366,8 @@ def render_for(
         from_name=from_name,
         reply_to=reply_address(incident, recipient) if recipient else "",
     )
-    return replace(rendered, url=context["url"])
+    form = context["form"]
+    return replace(rendered, url=context["url"], form=form.as_json() if form else None)
 
 
 def reads_as_one_of(incident: Incident, recipient: User | None) -> Organisation | None:

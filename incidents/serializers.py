@@ -21,6 +21,7 @@ from incidents.models import (
     StatusUpdate,
 )
 from incidents.models.timeline import IncidentEvent
+from incidents.standard import Situation, update_form
 from portal.api import DayField, KeyField, MomentField, PersonField, Words
 from portal.models import Organisation, Service, User
 from portal.models.service_impact import Impact
@@ -216,6 +217,9 @@ class StatusUpdateSerializer(serializers.ModelSerializer):
     state = serializers.CharField(source="condition")
     publication = serializers.CharField(source="state")
     author = serializers.CharField(source="author.name")
+    form = serializers.SerializerMethodField(
+        help_text="The standard format; `standard-form/` has its schema."
+    )
 
     class Meta:
         model = StatusUpdate
@@ -230,7 +234,12 @@ class StatusUpdateSerializer(serializers.ModelSerializer):
             "publish_at",
             "published_at",
             "author",
+            "form",
         ]
+
+    def get_form(self, update: StatusUpdate) -> dict[str, Any]:
+        situation = self.context.get("situation") or Situation.of(update.incident)
+        return update_form(update, situation).as_json()
 
 
 class ReleaseInSerializer(serializers.Serializer):

@@ -28,7 +28,9 @@ from incidents.models import (
     Status,
     StatusUpdate,
 )
+from incidents.standard import Situation, update_form
 from portal.models import User
+from portal.standard_form import StandardForm
 from portal.templatetags.portal_tags import day
 
 HIDDEN = frozenset({"status_update_accepted"})
@@ -50,6 +52,7 @@ class TimelineItem:
     status_to: str = ""
     message: Message | None = None
     update: StatusUpdate | None = None
+    form: StandardForm | None = None
     plan: ActionPlan | None = None
     reason: str = ""
     article_version: ArticleVersion | None = None
@@ -89,6 +92,7 @@ class _Found:
 
         self.messages = rows(Message.objects.visible_to(user).select_related("author"), "message")
         self.updates = rows(StatusUpdate.objects.filter(incident=incident), "status_update")
+        self.forms = self._forms()
         self.plans = rows(ActionPlan.objects.prefetch_related("steps"), "action_plan")
         self.validations = rows(LevelValidation.objects.all(), "validation")
         self.contests = rows(Contest.objects.all(), "contest")
@@ -106,6 +110,13 @@ class _Found:
         self.attachments: dict[int | None, list[Attachment]] = {}
         for attachment in Attachment.objects.visible_to(user).filter(incident=incident):
             self.attachments.setdefault(attachment.message_id, []).append(attachment)
+
+    def _forms(self) -> dict[int, StandardForm]:
+        """Each update in the standard format."""
+        if not self.updates:
+            return {}
+        situation = Situation.of(self.incident)
+        return {pk: update_form(update, situation) for pk, update in self.updates.items()}
 
     def _mails(self, events: list[IncidentEvent]) -> set[int]:
         named = {event.payload.get("inbound") for event in events}
@@ -127,7 +138,8 @@ def item_of(event: IncidentEvent, found: _Found, user: User) -> TimelineItem:
         status_from=_status(facts.get("status_from")),
         status_to=_status(facts.get("status_to")),
         message=message,
-        update=found.updates.get(facts.get("status_update")) if "status_update" in facts else None,
+        update=found.updates.get(facts.get("status_update")),
+        form=found.forms.get(facts.get("status_update")),
         plan=found.plans.get(facts.get("action_plan")),
         article_version=found.versions.get(facts.get("article_version")),
         reason=_reason(event, found),

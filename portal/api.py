@@ -12,6 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions, serializers, status, viewsets
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthenticated
@@ -21,6 +23,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, exception_handler
 
+from portal import standard_form
 from portal.models import ApiToken, Organisation
 
 PROBLEM = "application/problem+json"
@@ -199,6 +202,14 @@ class DayField(serializers.DateField):
         if day.year not in YEARS:
             self.fail("far")
         return day
+
+
+class StandardFormSchema(APIView):
+    """The JSON schema of the standard format, which every `form` of this API holds to."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        return Response(standard_form.schema())
 
 
 class KeysField(ManyRelatedField):

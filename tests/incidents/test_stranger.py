@@ -46,7 +46,7 @@ VERDICTS = {
     # the same two of the API
     "api": """
         api/v1/articles/ api/v1/incidents/ api/v1/organisations/ api/v1/reference/ api/v1/schema/
-        api/v1/services/
+        api/v1/services/ api/v1/standard-form/
     """,
     "api object": """
         api/v1/articles/{slug}/ api/v1/organisations/{slug}/ api/v1/services/{slug}/
