@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from incidents import alarm_desk, desk, inbox_desk, plan_desk, rota_desk
+from incidents import alarm_desk, desk, inbox_desk, outage_desk, plan_desk, rota_desk
 from incidents.models import (
     Article,
     ArticleVersion,
@@ -136,6 +136,8 @@ class IncidentAdmin(RoleAdmin):
         wrap = self.admin_site.admin_view
         return [
             path("<int:pk>/do/<slug:verb>/", wrap(desk.use_verb), name="incidents_incident_do"),
+            path("<int:pk>/outage/", wrap(outage_desk.outage_page), name="incidents_incident_outage"),
+            path("<int:pk>/outage/<slug:act>/", wrap(outage_desk.act), name="incidents_incident_outage_act"),
             path("<int:pk>/timeline/", wrap(desk.timeline), name="incidents_incident_timeline"),
             path("<int:pk>/now/", wrap(desk.now_fragment), name="incidents_incident_now"),
             *super().get_urls(),

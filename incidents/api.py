@@ -22,6 +22,7 @@ from incidents.forms import search
 from incidents.models import Article, Attachment, Channel, Incident, Level, Message, Status, StatusUpdate
 from incidents.models.timeline import IncidentEvent
 from incidents.standard import Situation
+from incidents.outage_api import OutageNouns
 from portal.access import person_of
 from portal.api import Conflict, Door, narrowed
 from portal.business_time import HorizonError
@@ -86,7 +87,7 @@ def verb(
     list=extend_schema(responses=shapes.IncidentRowSerializer(many=True)),
     create=extend_schema(request=shapes.OpenSerializer, responses=CREATED),
 )
-class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
+class IncidentViewSet(OutageNouns, mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
     """Incidents of the caller's organisations; all of them for staff."""
 
     filterset_class = IncidentFilter
@@ -303,10 +304,12 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         shape.is_valid(raise_exception=True)
         data = dict(shape.validated_data)
         data["condition"] = data.pop("state")
-        publish_at = data.pop("publish_at")
-        if not publish_at:
-            return self.act(incident, actions.publish_status_update, **data)
+        publish_at, additions = data.pop("publish_at"), data.pop("additions")
         try:
+            if actions.is_outage(incident):
+                return self.update_for_all(incident, additions, publish_at=publish_at, **data)
+            if not publish_at:
+                return self.act(incident, actions.publish_status_update, **data)
             return self.act(incident, actions.schedule_status_update, publish_at=publish_at, **data)
         except HorizonError as error:
             raise exceptions.ValidationError(
@@ -353,13 +356,13 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
 
     # --- the end ---
 
-    @verb(shapes.OptionalTextSerializer, "restoration")
+    @verb(shapes.RestorationSerializer, "restoration")
     def restoration(self, request: Request, reference: str) -> Response:
-        return self.use(actions.restore, shapes.OptionalTextSerializer)
+        return self.end(actions.restore, actions.restore_all, shapes.RestorationSerializer)
 
     @verb(shapes.ResolutionSerializer, "resolution")
     def resolution(self, request: Request, reference: str) -> Response:
-        return self.use(actions.resolve, shapes.ResolutionSerializer)
+        return self.end(actions.resolve, actions.resolve_all, shapes.ResolutionSerializer)
 
     @verb(shapes.OptionalTextSerializer, "confirmation")
     def confirmation(self, request: Request, reference: str) -> Response:

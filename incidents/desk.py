@@ -39,6 +39,12 @@ from portal.models import User
 
 STATUS_OF = {"permission": 403, "state": 409, "stale": 409, "invalid": 400}
 SOON = timedelta(minutes=60)
+FOR_ALL = (
+    "publish_status_update",
+    "schedule_status_update",
+    "release_held_update",
+    "discard_status_update",
+)
 View = Callable[[IncidentQuerySet, User, datetime], IncidentQuerySet]
 
 
@@ -126,6 +132,8 @@ def is_offered(verb: StaffVerb, incident: Incident, user: User) -> bool:
         return False
     if verb.name in ("move_release", "ship_release") and actions.planned_release(incident) is None:
         return False
+    if verb.name in FOR_ALL and incident.organisation.is_vendor and incident.children.exists():
+        return False  # written on the outage's page, with a preview for each organisation
     if verb.name == "withdraw_release" and not incident.releases.filter(withdrawn_at=None).exists():
         return False
     if verb.name == "start_intervention" and incident.intervention_started_at:

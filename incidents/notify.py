@@ -190,6 +190,8 @@ NOTICES: dict[str, list[Notice]] = {
     "alarm_joined": [],
     "alarm_resolved": [to_staff("staff_alarm_resolved", Topic.ALARM)],
     "alarm_fired_again": [to_staff("staff_alarm_fired_again", Topic.ALARM)],
+    "outage_joined": [],
+    "outage_left": [],
     "promise_changed": [to_customer("promise_changed", Topic.PROGRESS)],
     "clock_corrected": [],
     "mail_held": [to_staff("staff_mail_held")],

@@ -91,6 +91,8 @@ RULES: dict[str, Rule] = {
         UNRESOLVED, EITHER, gettext_noop("The incident is resolved or closed; there is nothing to withdraw.")
     ),
     "mark_duplicate": Rule(UNRESOLVED, STAFF, IS_RESOLVED),
+    "join_outage": Rule(UNRESOLVED, STAFF, IS_RESOLVED),
+    "leave_outage": Rule(ANY, STAFF),
     "request_rca": Rule(ANY, EITHER),
     "add_attachment": Rule(ANY, EITHER),
     "declare_major": Rule(ANY, ("is_duty_manager",)),

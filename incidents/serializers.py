@@ -151,6 +151,10 @@ class OptionalTextSerializer(serializers.Serializer):
     text = Words(max_length=50_000, required=False, default="", allow_blank=True)
 
 
+class RestorationSerializer(OptionalTextSerializer):
+    is_for_children = serializers.BooleanField(default=False, help_text="An outage: for all under it, too.")
+
+
 class ReasonSerializer(serializers.Serializer):
     reason = Words(max_length=10_000)
 
@@ -211,6 +215,12 @@ class StatusUpdateInSerializer(serializers.Serializer):
     next_steps = Words(max_length=10_000, required=False, default="", allow_blank=True)
     next_update_at = MomentField(required=False, allow_null=True, default=None)
     publish_at = MomentField(required=False, allow_null=True, default=None)
+    additions = serializers.DictField(
+        child=Words(max_length=5_000, allow_blank=True),
+        required=False,
+        default=dict,
+        help_text="On an outage: words for one incident under it alone, by its reference.",
+    )
 
 
 class StatusUpdateSerializer(serializers.ModelSerializer):
@@ -268,6 +278,36 @@ class DocumentedSolutionSerializer(TextSerializer):
 class ResolutionSerializer(serializers.Serializer):
     cause = Words(max_length=20_000)
     remedy = Words(max_length=20_000)
+    is_for_children = serializers.BooleanField(default=False, help_text="An outage: for all under it, too.")
+
+
+class ChildrenSerializer(serializers.Serializer):
+    """Incidents of customers, by reference."""
+
+    incidents = serializers.ListField(child=Words(max_length=30), min_length=1, max_length=200)
+
+
+class GatherSerializer(serializers.Serializer):
+    """Incidents to put under an outage; the rest is for an outage that is opened above a customer's incident."""
+
+    incidents = serializers.ListField(child=Words(max_length=30), max_length=200, default=list)
+    title = Words(max_length=200, required=False)
+    description = Words(max_length=50_000, required=False, allow_blank=True)
+    level = serializers.ChoiceField(Level.choices, required=False)
+    services = KeyField(many=True, queryset=Service.objects.filter(is_active=True), required=False)
+
+
+class LeftSerializer(serializers.Serializer):
+    reference = serializers.CharField()
+    reason = serializers.CharField()
+
+
+class OutcomeSerializer(serializers.Serializer):
+    """For which incidents it was done, and which a rule left out."""
+
+    reference = serializers.CharField()
+    done = serializers.ListField(child=serializers.CharField())
+    left = LeftSerializer(many=True)
 
 
 class DuplicateSerializer(ReasonSerializer):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import connection, transaction
 
@@ -24,6 +25,7 @@ from portal.models import OutboxMessage
 logger = logging.getLogger(__name__)
 BATCH = 100
 ACCEPTANCE_WINDOW = timedelta(days=2)
+HAND_ON_WINDOW = timedelta(minutes=30)
 
 
 def sweep(now: datetime) -> dict[str, int]:
@@ -33,6 +35,7 @@ def sweep(now: datetime) -> dict[str, int]:
         "accepted": note_acceptances(now),
         "unreached": pass_on_unreached(now),
         "published": publish_due_updates(now),
+        "handed on": hand_on_updates(now),
         "clocks": look_at_clocks(now),
         "reminded": remind_resolved(now),
         "closed": close_unanswered(now),
@@ -48,7 +51,7 @@ def _each(ids: Iterable[int], step: Callable[[int], bool]) -> int:
         try:
             count += step(pk)
         except Exception:
-            logger.exception("sweep step %s failed for id %s", step.__name__, pk)
+            logger.exception("sweep step %s failed for id %s", step, pk)
     return count
 
 
@@ -136,6 +139,37 @@ def publish_due_updates(now: datetime) -> int:
 def publish_due(update_pk: int, now: datetime) -> bool:
     update = StatusUpdate.objects.select_related("incident", "author").get(pk=update_pk)
     return actions.publish_scheduled(update, now=now)
+
+
+def hand_on_updates(now: datetime) -> int:
+    """An update of an outage reaches every child, also where the process died on its way to them."""
+    fresh = StatusUpdate.objects.filter(
+        state=StatusUpdate.State.PUBLISHED,
+        published_at__gt=now - HAND_ON_WINDOW,
+        incident__organisation__is_vendor=True,
+    )
+    latest = dict(fresh.order_by("incident", "pk").values_list("incident", "pk"))
+    return sum(
+        _each(_without_copy(parent, update), partial(_hand_on, update, now))
+        for parent, update in latest.items()
+    )
+
+
+def _without_copy(parent: int, update: int) -> list[int]:
+    """The unresolved children that were there when the update was written and have no copy of any kind."""
+    copies = StatusUpdate.objects.filter(of=update)
+    children = Incident.objects.unresolved().filter(parent=parent).exclude(pk__in=copies.values("incident"))
+    return list(children.values_list("pk", flat=True))
+
+
+def _hand_on(update_pk: int, now: datetime, child_pk: int) -> bool:
+    update = StatusUpdate.objects.select_related("incident", "author").get(pk=update_pk)
+    child = Incident.objects.select_related("organisation").get(pk=child_pk)
+    try:
+        return actions.hand_on(update, child, now=now)
+    except actions.Refused as refused:
+        logger.info("%s does not get update %s: %s", child.reference, update_pk, refused.reason)
+        return False
 
 
 def remind_resolved(now: datetime) -> int:

@@ -337,6 +337,8 @@ SENTENCES: dict[str, Callable[[dict[str, Any], _Found], str]] = {
         f,
         r,
     ),
+    "outage_joined": lambda f, r: _("put it under a common outage"),
+    "outage_left": lambda f, r: _("took it out of the common outage"),
     "clock_warned": _clock_sentence,
     "clock_breached": _clock_sentence,
     "promise_changed": lambda f, r: _("moved the open clocks under a new version of the agreement"),

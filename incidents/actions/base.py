@@ -130,6 +130,8 @@ QUIET = frozenset(
         "not_reached",
         "mail_held",
         "automatic_mail_received",
+        "outage_joined",
+        "outage_left",
         "alarm_joined",
         "alarm_resolved",
         "alarm_fired_again",

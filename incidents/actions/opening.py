@@ -44,7 +44,8 @@ def open_incident(
 ) -> Incident:
     """File an incident under the organisation's promise of now; clocks count from the receipt.
 
-    `by` is the reporter, or an agent on the reporter's behalf; nobody where an `alarm` reports.
+    `by` is the reporter, or an agent on the reporter's behalf; nobody where an `alarm` reports. What is the
+    vendor's own has no reporter.
     `received_at` is our own acceptance when it lies before `now` (a mail's INTERNALDATE), `inbound` the
     mail that it came by. `parent` is the vendor's own incident where one outage concerns several
     organisations. Raises Refused.
@@ -128,6 +129,8 @@ def _check_people(organisation: Organisation, reporter: User | None, by: User | 
     if not organisation.is_active:
         raise Refused(_("This organisation is not active any more."), field="organisation")
     if by is None and reporter is None and channel == Channel.ALARM:
+        return
+    if organisation.is_vendor and reporter is None and by is not None and by.is_agent:
         return
     if by is None or reporter is None:
         raise Refused(_("Say who reports it."), kind="permission", field="reporter")

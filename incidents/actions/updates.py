@@ -62,8 +62,8 @@ def publish_status_update(
     """Publish an update now. It counts once a channel of the plan has accepted it (rule 7)."""
     with acting("publish_status_update", incident, by=by, now=now, channel=channel, revision=revision) as act:
         update = _written(act, condition, summary, impact, next_steps)
-        update.next_update_at = _next_update(act.incident, act.now, next_update_at)
-        _publish(act, update)
+        update.next_update_at = next_update_within(act.incident, act.now, next_update_at)
+        publish(act, update)
     return incident
 
 
@@ -94,13 +94,18 @@ def schedule_status_update(
         if publish_at <= act.now:
             raise Refused(_("Choose a time in the future, or publish now."), field="publish_at")
         update = _written(act, condition, summary, impact, next_steps)
-        update.next_update_at = _next_update(act.incident, publish_at, next_update_at)
-        update.state, update.publish_at = StatusUpdate.State.SCHEDULED, publish_at
-        update.save()
-        event = act.record(StatusUpdateScheduled(status_update=update.pk, publish_at=publish_at.isoformat()))
-        update.written_after_event = event.pk
-        update.save(update_fields=["written_after_event"])
+        update.next_update_at = next_update_within(act.incident, publish_at, next_update_at)
+        schedule(act, update, publish_at)
     return incident
+
+
+def schedule(act: Act, update: StatusUpdate, publish_at: datetime) -> None:
+    """Keep a written update for later, with what was known when it was written."""
+    update.state, update.publish_at = StatusUpdate.State.SCHEDULED, publish_at
+    update.save()
+    event = act.record(StatusUpdateScheduled(status_update=update.pk, publish_at=publish_at.isoformat()))
+    update.written_after_event = event.pk
+    update.save(update_fields=["written_after_event"])
 
 
 def pending_update(incident: Incident) -> StatusUpdate | None:
@@ -127,7 +132,7 @@ def _written(act: Act, condition: str, summary: str, impact: str, next_steps: st
     )
 
 
-def _next_update(incident: Incident, published_at: datetime, told: datetime | None) -> datetime | None:
+def next_update_within(incident: Incident, published_at: datetime, told: datetime | None) -> datetime | None:
     """The stated next update, or the plan's interval; Refused when it is past or later than the plan's."""
     latest = latest_next_update(incident, published_at)
     if told is None:
@@ -144,7 +149,7 @@ def _next_update(incident: Incident, published_at: datetime, told: datetime | No
     return told
 
 
-def _publish(act: Act, update: StatusUpdate) -> None:
+def publish(act: Act, update: StatusUpdate) -> None:
     update.state, update.published_at = StatusUpdate.State.PUBLISHED, act.now
     update.save()
     act.answer()
@@ -162,17 +167,17 @@ def release_held_update(
     """Publish the pending update now, after its author or a colleague has read it again."""
     with acting("release_held_update", incident, by=by, now=now, channel=channel, revision=revision) as act:
         update = _the_pending(act.incident)
-        _publish_later_told(act, update)
+        publish_later_told(act, update)
     return incident
 
 
-def _publish_later_told(act: Act, update: StatusUpdate) -> None:
+def publish_later_told(act: Act, update: StatusUpdate) -> None:
     """Publish a pending update; a next time that no longer fits becomes the plan's interval."""
     latest = latest_next_update(act.incident, act.now)
     told = update.next_update_at
     if told is None or told <= act.now or (latest and told > latest):
         update.next_update_at = latest
-    _publish(act, update)
+    publish(act, update)
 
 
 def _the_pending(incident: Incident) -> StatusUpdate:
@@ -187,11 +192,14 @@ def discard_status_update(
 ) -> Incident:
     """Drop the pending update; nobody hears of it."""
     with acting("discard_status_update", incident, by=by, now=now, channel=channel, revision=revision) as act:
-        update = _the_pending(act.incident)
-        update.state = StatusUpdate.State.DISCARDED
-        update.save(update_fields=["state"])
-        act.record(StatusUpdateDiscarded(status_update=update.pk))
+        discard(act, _the_pending(act.incident))
     return incident
+
+
+def discard(act: Act, update: StatusUpdate) -> None:
+    update.state = StatusUpdate.State.DISCARDED
+    update.save(update_fields=["state"])
+    act.record(StatusUpdateDiscarded(status_update=update.pk))
 
 
 def publish_scheduled(update: StatusUpdate, *, now: datetime) -> bool:
@@ -205,10 +213,12 @@ def publish_scheduled(update: StatusUpdate, *, now: datetime) -> bool:
             return False
         reason = why_held(fresh)
         act.by = fresh.author
-        if reason:
+        if fresh.of and fresh.of.state == StatusUpdate.State.DISCARDED:
+            discard(act, fresh)
+        elif reason:
             _hold(act, fresh, reason)
         else:
-            _publish_later_told(act, fresh)
+            publish_later_told(act, fresh)
     return True
 
 

@@ -409,6 +409,24 @@ class AlarmFiredAgain(Payload):
 
 @payload
 @dataclass(frozen=True, kw_only=True)
+class OutageJoined(Payload):
+    """It is one of several that one outage of the vendor's concerns: staff write once for all of them."""
+
+    kind = "outage_joined"
+    is_public = False
+    parent: int
+
+
+@payload
+@dataclass(frozen=True, kw_only=True)
+class OutageLeft(Payload):
+    kind = "outage_left"
+    is_public = False
+    parent: int
+
+
+@payload
+@dataclass(frozen=True, kw_only=True)
 class PromiseChanged(Payload):
     kind = "promise_changed"
     policy_version_from: int

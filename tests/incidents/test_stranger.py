@@ -52,7 +52,8 @@ VERDICTS = {
         api/v1/articles/{slug}/ api/v1/organisations/{slug}/ api/v1/services/{slug}/
         api/v1/incidents/{reference}/ api/v1/incidents/{reference}/acknowledgement/
         api/v1/incidents/{reference}/action-plan/ api/v1/incidents/{reference}/assignment/
-        api/v1/incidents/{reference}/attachments/ api/v1/incidents/{reference}/clocks/
+        api/v1/incidents/{reference}/attachments/ api/v1/incidents/{reference}/children/
+        api/v1/incidents/{reference}/clocks/
         api/v1/incidents/{reference}/confirmation/ api/v1/incidents/{reference}/contest/
         api/v1/incidents/{reference}/documented-solution/ api/v1/incidents/{reference}/duplicate/
         api/v1/incidents/{reference}/events/ api/v1/incidents/{reference}/intervention/
