@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from portal.markdown import render_markdown
+from portal.middleware import zone_info
 
 register = template.Library()
 
@@ -80,9 +81,22 @@ def hour(value: datetime | None) -> str:
 
 
 @register.filter
+def moment_in(value: datetime | None, zone: str) -> str:
+    """The moment in a zone that is not the reader's, such as a maintenance window's own."""
+    with timezone.override(zone_info(zone)):
+        return moment(value)
+
+
+@register.filter
 def day(value: date | None) -> str:
     """“Tue 24 Nov 2026”, as in `moment`."""
     return date_format(value, "D j M Y") if value else ""
+
+
+@register.filter
+def when(value: datetime | date | None) -> str:
+    """A moment with its zone, or a day."""
+    return moment(value) if isinstance(value, datetime) else day(value)
 
 
 @register.filter
