@@ -88,6 +88,10 @@ class ConsentQuerySet(models.QuerySet["Consent"]):
     def open(self) -> ConsentQuerySet:
         return self.filter(state=Consent.State.OPEN)
 
+    def unsettled(self) -> ConsentQuerySet:
+        """Those that keep a window from starting: nobody has decided, or somebody refused."""
+        return self.filter(state__in=[Consent.State.OPEN, Consent.State.REFUSED])
+
 
 class Consent(models.Model):
     """One conflict of a window that somebody must consent to, unless it is resolved by moving the window.

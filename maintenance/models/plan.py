@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -34,6 +36,16 @@ class MaintenancePlanManager(models.Manager["MaintenancePlan"]):
         `support_plans` is the relation by which the room above, incidents, points here.
         """
         return self.filter(support_plans__organisation=organisation).first() or MaintenancePlan()
+
+    def of_each(self, organisations: Iterable[Organisation]) -> dict[int, MaintenancePlan]:
+        """The plan of each organisation, by its id: like `of`, for many at once."""
+        pks = [organisation.pk for organisation in organisations]
+        pairs = self.filter(support_plans__organisation__in=pks).values_list(
+            "support_plans__organisation", "pk"
+        )
+        named = dict(pairs)
+        plans = self.in_bulk(set(named.values()))
+        return {pk: plans[named[pk]] if pk in named else MaintenancePlan() for pk in pks}
 
 
 class MaintenancePlan(models.Model):

@@ -189,8 +189,8 @@ class MaintenanceWindow(models.Model):
         return self.is_running and self.overrun_at is None
 
     def covers(self, at: datetime) -> bool:
-        """Whether `at` lies in the agreed time."""
-        return self.starts_at <= at < self.ends_at
+        """Whether `at` lies in the agreed time: what is told after an overrun does not extend it."""
+        return self.starts_at <= at < (self.overrun_at or self.ends_at)
 
 
 class WindowService(models.Model):
