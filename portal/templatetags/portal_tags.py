@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from portal.markdown import render_markdown
+from portal.middleware import zone_info
 
 register = template.Library()
 
@@ -77,6 +78,13 @@ def hour(value: datetime | None) -> str:
         return ""
     local = timezone.localtime(value)
     return local.strftime("%H:%M:%S" if local.second else "%H:%M")
+
+
+@register.filter
+def moment_in(value: datetime | None, zone: str) -> str:
+    """The moment in a zone that is not the reader's, such as a maintenance window's own."""
+    with timezone.override(zone_info(zone)):
+        return moment(value)
 
 
 @register.filter
