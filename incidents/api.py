@@ -21,8 +21,8 @@ from incidents import serializers as shapes
 from incidents.forms import search
 from incidents.models import Article, Attachment, Channel, Incident, Level, Message, Status, StatusUpdate
 from incidents.models.timeline import IncidentEvent
-from incidents.standard import Situation
 from incidents.outage_api import OutageNouns
+from incidents.standard import Situation
 from portal.access import person_of
 from portal.api import Conflict, Door, narrowed
 from portal.business_time import HorizonError

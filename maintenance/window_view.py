@@ -10,7 +10,14 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.utils.translation import gettext as _
 
-from maintenance.models import Consent, MaintenanceWindow, RollbackCondition, Status, WindowService, WindowStep
+from maintenance.models import (
+    Consent,
+    MaintenanceWindow,
+    RollbackCondition,
+    Status,
+    WindowService,
+    WindowStep,
+)
 from maintenance.models.window import OVER, WindowQuerySet
 from portal.models import Organisation, ServiceSubscription, User
 
