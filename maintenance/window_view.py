@@ -10,7 +10,14 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.utils.translation import gettext as _
 
-from maintenance.models import Consent, MaintenanceWindow, RollbackCondition, Status, WindowService, WindowStep
+from maintenance.models import (
+    Consent,
+    MaintenanceWindow,
+    RollbackCondition,
+    Status,
+    WindowService,
+    WindowStep,
+)
 from maintenance.models.window import OVER, WindowQuerySet
 from portal.models import Organisation, ServiceSubscription, User
 
@@ -173,5 +180,3 @@ def consent_question(consent: Consent) -> str:
     if consent.reason == Consent.Reason.FREEZE:
         return _("This maintenance falls into a time in which you asked for none. Do you agree all the same?")
     return consent.get_reason_display()
-
-
