@@ -253,9 +253,7 @@ SENTENCES: dict[str, Callable[[Facts, Found], str]] = {
     "decision_asked": lambda f, r: _("asked the owner: go on or roll back?"),
     "decision_lapsed": lambda f, r: _("nobody decided in time; the duty manager was paged"),
     "decided": _decided,
-    "extension_asked": lambda f, r: (
-        _("asked for an extension until %(at)s") % {"at": moment(at(f["until"]))}
-    ),
+    "extension_asked": lambda f, r: _("asked for an extension until %(at)s") % {"at": moment(at(f["until"]))},
     "extension_refused": lambda f, r: _("refused the extension"),
     "extended": _extended,
     "overran": lambda f, r: (

@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import condition, require_http_methods, require_safe
 
-from maintenance import actions, standard, timeline_view, window_view
+from maintenance import actions, timeline_view, window_view
 from maintenance.forms import SHOWN, ConsentForm, FilterForm, FreezeForm, writable
 from maintenance.models import Consent, Freeze, MaintenanceWindow, Status
 from maintenance.models.window import RUNNING
@@ -115,7 +115,7 @@ def detail_context(request: HttpRequest, window: MaintenanceWindow) -> dict[str,
         "affected": list(window_view.affected_for(organisations).filter(window=window)),
         "items": timeline_view.timeline_items(window, user),
         "changes": timeline_view.changes(window, user),
-        "form": standard.window_form(window, organisations, timezone.now()),
+        "form": None,
         "consents": consent_rows(window, user),
         "previous": previous if previous and seen.filter(pk=previous.pk).exists() else None,
         "next_attempt": seen.filter(previous_attempt=window).order_by("pk").last(),
@@ -136,7 +136,9 @@ def consent_rows(window: MaintenanceWindow, user: User) -> list[dict[str, Any]]:
             "question": window_view.consent_question(consent),
             "freeze": freezes.get(int(consent.about)) if consent.about.isdecimal() else None,
             "look": window_view.CONSENT_LOOKS[consent.state],
-            "may": is_open and consent.organisation_id in mine and consent.state in ("open", "refused", "given"),
+            "may": is_open
+            and consent.organisation_id in mine
+            and consent.state in ("open", "refused", "given"),
             "form": ConsentForm(prefix=f"c{consent.pk}"),
         }
         for consent in found.select_related("organisation", "decided_by")
@@ -262,7 +264,9 @@ def freeze_page(request: HttpRequest, form: FreezeForm, status: int = 200) -> Ht
 @require_http_methods(["GET", "POST"])
 def freeze_withdrawal(request: HttpRequest, pk: int) -> HttpResponse:
     user = person_of(request)
-    freeze = get_object_or_404(Freeze.objects.visible_to(user).select_related("organisation", "service"), pk=pk)
+    freeze = get_object_or_404(
+        Freeze.objects.visible_to(user).select_related("organisation", "service"), pk=pk
+    )
     form = forms.Form(request.POST if request.method == "POST" else None)
     status = 200
     if form.is_bound and form.is_valid():
@@ -271,7 +275,9 @@ def freeze_withdrawal(request: HttpRequest, pk: int) -> HttpResponse:
             lambda: actions.withdraw_freeze(freeze, by=user, now=timezone.now(), channel=PORTAL),
         )
         if not status:
-            messages.success(request, _("The freeze is withdrawn: maintenance may be planned into that time."))
+            messages.success(
+                request, _("The freeze is withdrawn: maintenance may be planned into that time.")
+            )
             return redirect("maintenance:freezes")
     context = {"freeze": freeze, "form": form}
     return render(request, "maintenance/freeze_withdrawal.html", context, status=status)

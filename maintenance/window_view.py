@@ -180,5 +180,3 @@ def consent_question(consent: Consent) -> str:
     if consent.reason == Consent.Reason.FREEZE:
         return _("This maintenance falls into a time in which you asked for none. Do you agree all the same?")
     return consent.get_reason_display()
-
-

@@ -15,6 +15,7 @@ urlpatterns = [
     path("", include("incidents.urls")),
     path("", include("maintenance.urls")),
     path("api/v1/", include("incidents.api_urls")),
+    path("api/v1/", include("maintenance.api_urls")),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
