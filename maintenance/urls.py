@@ -1,6 +1,6 @@
 from django.urls import path, register_converter
 
-from maintenance import views
+from maintenance import feed_views, views
 from maintenance.converters import WindowConverter
 
 register_converter(WindowConverter, "window")
@@ -8,6 +8,9 @@ register_converter(WindowConverter, "window")
 app_name = "maintenance"
 urlpatterns = [
     path("maintenance/", views.window_list, name="list"),
+    path("maintenance/calendar/", feed_views.my_calendar, name="calendar"),
+    path("maintenance/<window:reference>/calendar.ics", feed_views.window_file, name="window_file"),
+    path("calendar/<str:token>.ics", feed_views.feed, name="feed"),
     path("maintenance/freezes/", views.freezes, name="freezes"),
     path("maintenance/freezes/<int:pk>/withdrawal/", views.freeze_withdrawal, name="freeze_withdrawal"),
     path("maintenance/<window:reference>/", views.detail, name="detail"),
