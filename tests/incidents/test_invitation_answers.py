@@ -235,7 +235,7 @@ def test_a_forged_sender_is_held(window, a1):
     nothing_recorded(window)
 
 
-@pytest.mark.parametrize("token", ["0" * 48, "", "x", "0" * 64])
+@pytest.mark.parametrize("token", ["0" * 48, "", "x", "0" * 40])
 def test_an_invented_address_is_held(window, a1, token):
     to = f"maintenance+{token}@{settings.MAIL_DOMAIN}"
     held(arrive(reply(a1, calendar(window, a1), to=to, verdict=PASS), at=SOON), answers.NO_INVITATION)
