@@ -5,3 +5,8 @@ from django.utils.translation import gettext_lazy as _
 class MaintenanceConfig(AppConfig):
     name = "maintenance"
     verbose_name = _("Maintenance")
+
+    def ready(self) -> None:
+        from maintenance import notify  # noqa: PLC0415 (needs loaded models)
+
+        notify.register()

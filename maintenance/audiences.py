@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from maintenance.models import Invitation, MaintenanceWindow, WindowService
-from portal.models import Organisation, StaffRole, User
+from portal.models import Membership, Organisation, StaffRole, User
 
 # --- the customers' side ---
 
@@ -23,6 +23,26 @@ def organisation_of(window: MaintenanceWindow, person: User) -> Organisation | N
     ).order_by("pk")
     invited = Invitation.objects.filter(window=window, person=person).values_list("organisation", flat=True)
     return theirs.filter(pk__in=invited).first() or theirs.first()
+
+
+def hearing(window: MaintenanceWindow) -> dict[User, Organisation]:
+    """Everybody who was invited and still belongs to an active organisation that it concerns -> in whose
+    name they hear. Whether they want to hear is theirs to say: `hears_maintenance`."""
+    invitations = window.invitations.select_related("person").order_by("pk")
+    members = Membership.objects.filter(
+        user__in=invitations.values("person"),
+        organisation__in=window.involved.values("organisation"),
+        organisation__is_active=True,
+    ).select_related("organisation")
+    by_person: dict[int, dict[int, Organisation]] = {}
+    for member in members.order_by("organisation"):
+        by_person.setdefault(member.user_id, {})[member.organisation_id] = member.organisation
+    found = {}
+    for invitation in invitations:
+        theirs = by_person.get(invitation.person_id, {})
+        if theirs and invitation.person.is_active and not invitation.person.is_agent:
+            found[invitation.person] = theirs.get(invitation.organisation_id) or next(iter(theirs.values()))
+    return found
 
 
 def may_hear(window: MaintenanceWindow, person: User) -> bool:

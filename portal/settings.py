@@ -238,6 +238,8 @@ CELERY_BEAT_SCHEDULE = {
     "mailbox": {"task": "incidents.tasks.poll_mailbox", "schedule": IMAP_POLL_SECONDS},
     "alarm sources": {"task": "incidents.tasks.sweep_alarm_sources", "schedule": 15.0},
     "clocks": {"task": "incidents.tasks.sweep_incidents", "schedule": 5.0},
+    "maintenance": {"task": "maintenance.tasks.sweep_maintenance", "schedule": 5.0},
+    "windows": {"task": "incidents.tasks.sweep_windows", "schedule": 5.0},
     "calendars": {"task": "portal.tasks.extend_calendars", "schedule": crontab(hour="3", minute="17")},
     "summaries": {"task": "incidents.tasks.send_daily_summaries", "schedule": crontab(minute="*/5")},
 }

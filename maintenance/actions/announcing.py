@@ -72,7 +72,15 @@ def move_window(
         found.starts_at, found.ends_at = starts_at, ends_at
         found.rollback_decision_at = rollback_decision_at
         found.sequence += 1
-        act.record(Moved(**act.timed(), starts_from=starts_from, ends_from=ends_from, post=post.pk))
+        act.record(
+            Moved(
+                **act.move(found.status),
+                **act.timed(),
+                starts_from=starts_from,
+                ends_from=ends_from,
+                post=post.pk,
+            )
+        )
         involve(act)
         keep_consents(act, is_changed=True, organisations=True)
     return window

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from maintenance import rules
+from maintenance import notify, rules
 from maintenance.actions.act import Act
 from maintenance.actions.attention import next_attention
 from maintenance.actions.settling import settle
@@ -119,3 +119,4 @@ def finish(act: Act) -> None:
         window.last_changed_at = act.now
     window.attention_at = next_attention(window, act.now)
     window.save()
+    notify.announce(window, act.events, act.now)

@@ -54,6 +54,7 @@ def approve_extension(
         forget_extension(found)
         act.record(
             Extended(
+                **act.move(found.status),
                 **act.timed(),
                 ends_from=before,
                 asked_by=asker,

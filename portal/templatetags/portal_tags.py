@@ -86,6 +86,12 @@ def day(value: date | None) -> str:
 
 
 @register.filter
+def when(value: datetime | date | None) -> str:
+    """A moment with its zone, or a day."""
+    return moment(value) if isinstance(value, datetime) else day(value)
+
+
+@register.filter
 def day_with_zone(value: datetime) -> str:
     local = timezone.localtime(value)
     return f"{date_format(local, 'l j F Y')} ({zone_label(local)})"

@@ -1,0 +1,327 @@
+"""Event -> who hears, by which message and channels. The only file of maintenance that calls the outbox.
+
+Customers hear by mail, each once of each change, with a calendar part where what is agreed changes. What a
+person decides is always sent; what happens by itself is not sent any more once something newer is true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from django.conf import settings
+
+from maintenance import audiences, ical
+from maintenance.mail_contexts import as_of, context_of
+from maintenance.models import Consent, Invitation, MaintenancePlan, MaintenanceWindow, Status, WindowEvent
+from portal import outbox
+from portal.channels.base import EMAIL, WEBHOOK, Rendered
+from portal.endpoints import endpoint_of
+from portal.mails import reading_as, render_mail
+from portal.models import Endpoint, OutboxMessage, User
+
+Audience = Callable[[MaintenanceWindow, WindowEvent, datetime], Iterable[User]]
+PRIORITY = OutboxMessage.Priority
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One message that an event causes. `calendar` is the METHOD of its calendar part, if it has one."""
+
+    mail: str
+    audience: Audience
+    calendar: str = ""
+    is_automatic: bool = True
+    collapses: bool = False  # a newer one that happens by itself replaces it
+    is_page: bool = False  # by every channel at once, first in line
+    skips_author: bool = False
+
+    @property
+    def is_for_staff(self) -> bool:
+        return self.mail.startswith("staff_")
+
+
+# --- who ---
+
+
+def customers(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:
+    return [person for person in audiences.hearing(window) if person.hears_maintenance]
+
+
+def ever_invited(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:
+    """Also those who do not want to hear of maintenance any more: it is in their calendars."""
+    return list(audiences.hearing(window)) if window.is_announced else []
+
+
+def newly_invited(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:
+    return [person for person in customers(window, event, now) if person.pk in event.payload["people"]]
+
+
+def reminded(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:
+    named = event.payload["organisations"]
+    found = audiences.hearing(window)
+    return [person for person, of in found.items() if person.hears_maintenance and of.pk in named]
+
+
+def told_of_start(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:
+    return [person for person, plan in _with_plans(window) if plan.tells_start]
+
+
+def told_of_end(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:
+    """Whoever wants to hear of the end; of one that did not go as agreed everybody does."""
+    is_as_agreed = window.status == Status.COMPLETED and window.overrun_at is None
+    return [person for person, plan in _with_plans(window) if plan.tells_end or not is_as_agreed]
+
+
+def _with_plans(window: MaintenanceWindow) -> list[tuple[User, MaintenancePlan]]:
+    found = {person: of for person, of in audiences.hearing(window).items() if person.hears_maintenance}
+    plans = MaintenancePlan.objects.of_each(found.values())
+    return [(person, plans[of.pk]) for person, of in found.items()]
+
+
+def asked_organisation(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:
+    consent = Consent.objects.get(pk=event.payload["consent"])
+    found = audiences.hearing(window)
+    return [p for p, of in found.items() if p.hears_maintenance and of.pk == consent.organisation_id]
+
+
+def owner(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:
+    return [window.owner] if window.owner.is_agent else audiences.duty_managers(now)
+
+
+def author(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:
+    return [window.author] if window.author.is_agent else []
+
+
+def duty_managers(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:
+    return audiences.duty_managers(now)
+
+
+def leaders(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:
+    return audiences.leaders(window, now)
+
+
+def asker(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:
+    asked = window.events.filter(kind="extension_asked", pk__lt=event.pk).select_related("by").order_by("-pk")
+    return [found.by for found in asked[:1] if found.by is not None and found.by.is_agent]
+
+
+# --- what ---
+
+
+def to_customers(mail: str, calendar: str = "", audience: Audience = customers) -> Notice:
+    return Notice(mail, audience, calendar)
+
+
+def by_itself(mail: str, audience: Audience = customers) -> Notice:
+    return Notice(mail, audience, collapses=True)
+
+
+def to_staff(mail: str, audience: Audience) -> Notice:
+    return Notice(mail, audience, skips_author=True)
+
+
+def page(mail: str, audience: Audience) -> Notice:
+    return Notice(mail, audience, is_page=True, skips_author=True)
+
+
+NOTICES: dict[str, list[Notice]] = {
+    "drafted": [],
+    "changed": [],
+    "proposed": [to_staff("staff_maintenance_proposed", duty_managers)],
+    "returned_to_draft": [to_staff("staff_maintenance_returned", author)],
+    "approved": [to_staff("staff_maintenance_approved", author)],
+    "announced": [to_customers("maintenance_announced", ical.REQUEST)],
+    "moved": [to_customers("maintenance_moved", ical.REQUEST)],
+    "cancelled": [to_customers("maintenance_cancelled", ical.CANCEL, ever_invited)],
+    "invited": [to_customers("maintenance_invited", ical.REQUEST, newly_invited)],
+    "reminded": [by_itself("maintenance_reminder", reminded)],
+    "consent_asked": [to_staff("staff_maintenance_consent_asked", owner)],
+    "consent_given": [to_staff("staff_maintenance_consent_given", owner)],
+    "consent_refused": [to_staff("staff_maintenance_consent_refused", leaders)],
+    "consent_overridden": [to_customers("maintenance_consent_overridden", "", asked_organisation)],
+    "consent_resolved": [],
+    "invitation_answered": [],
+    "start_held": [page("staff_maintenance_start_held", leaders)],
+    "started": [by_itself("maintenance_started", told_of_start)],
+    "step_ticked": [],
+    "condition_checked": [page("staff_maintenance_condition_met", leaders)],
+    "decision_asked": [page("staff_maintenance_decision", owner)],
+    "decision_lapsed": [page("staff_maintenance_decision_lapsed", duty_managers)],
+    "decided": [],
+    "extension_asked": [page("staff_maintenance_extension", leaders)],
+    "extension_refused": [to_staff("staff_maintenance_extension_refused", asker)],
+    "extended": [to_customers("maintenance_extended", ical.REQUEST)],
+    "overran": [by_itself("maintenance_overrun"), page("staff_maintenance_overrun", leaders)],
+    "expected_end_passed": [page("staff_maintenance_end_passed", leaders)],
+    "rollback_ordered": [to_customers("maintenance_rollback_ordered")],
+    "verification_began": [to_customers("maintenance_verifying")],
+    "ended": [to_customers("maintenance_ended", ical.REQUEST, told_of_end)],
+    "posted": [Notice("maintenance_progress", customers, is_automatic=False)],
+    "note_added": [],
+    "alarm_recorded": [],
+    "alarm_resolved": [],
+}
+CALLED_OFF = page("staff_maintenance_called_off", leaders)
+
+# What says where the work stands by now: whoever hears it need not hear first that the end had passed.
+NEWER_THAN_OVERRUN = frozenset({"ended", "rollback_ordered", "verification_began", "extended", "posted"})
+
+
+def notices_of(event: WindowEvent, others: Sequence[WindowEvent]) -> list[Notice]:
+    """What an event causes, given what else its act records: late words say only how it stands now."""
+    kinds, found = {other.kind for other in others}, NOTICES[event.kind]
+    if event.kind == "condition_checked" and not event.payload["is_met"]:
+        return []
+    if event.kind == "consent_asked" and kinds & {"announced", "moved", "proposed", "approved"}:
+        return []
+    if event.kind == "cancelled" and event.payload["because"] == "never_started":
+        return [*found, CALLED_OFF]
+    if event.kind in ("started", "decision_asked", "decision_lapsed") and "overran" in kinds:
+        return []
+    if event.kind == "decision_asked" and "decision_lapsed" in kinds:
+        return [page("staff_maintenance_decision", leaders)]
+    if event.kind == "start_held" and "cancelled" in kinds:
+        return []
+    if event.kind == "overran" and "ended" in kinds:
+        return []
+    if event.kind == "overran" and kinds & NEWER_THAN_OVERRUN:
+        return [notice for notice in found if notice.is_for_staff]
+    return found
+
+
+def announce(window: MaintenanceWindow, events: Sequence[WindowEvent], now: datetime) -> None:
+    """Queue what the events cause, in the verb's transaction."""
+    for event in events:
+        for notice in notices_of(event, events):
+            for person in dict.fromkeys(notice.audience(window, event, now)):
+                if not (notice.skips_author and person.pk == event.by_id):
+                    _queue(window, event, notice, person, now)
+
+
+def _queue(
+    window: MaintenanceWindow, event: WindowEvent, notice: Notice, person: User, now: datetime
+) -> None:
+    endpoint = endpoint_of(person) if notice.is_page else None
+    for channel in (EMAIL, *([WEBHOOK] if endpoint else [])):
+        _enqueue(window, event, notice, person, endpoint if channel == WEBHOOK else None, now)
+
+
+def _enqueue(
+    window: MaintenanceWindow,
+    event: WindowEvent,
+    notice: Notice,
+    person: User,
+    endpoint: Endpoint | None,
+    now: datetime,
+) -> None:
+    channel = WEBHOOK if endpoint else EMAIL
+    key = f"window:{event.pk}:{notice.mail}:{person.pk}"
+    outbox.enqueue(
+        notice.mail,
+        person,
+        now=now,
+        dedupe_key=f"{key}:{channel}" if endpoint else key,
+        facts={"window": window.pk, "event": event.pk, "calendar": notice.calendar},
+        subject_key=window.reference,
+        collapse_key=f"{window.reference}:{channel}:by itself" if notice.collapses else "",
+        is_automatic=notice.is_automatic,
+        priority=PRIORITY.URGENT if notice.is_page else PRIORITY.NORMAL,
+        channel=channel,
+        endpoint=endpoint,
+    )
+
+
+# --- at send time ---
+
+
+def _event(message: OutboxMessage) -> WindowEvent:
+    rows = WindowEvent.objects.select_related("window__owner", "window__author", "by")
+    return rows.get(pk=message.facts["event"])
+
+
+def why_not(message: OutboxMessage) -> str:
+    """Why a queued message may not be sent any more, or ""."""
+    event, person = _event(message), message.recipient
+    if person is None:
+        return "it goes to nobody"
+    if message.kind.startswith("staff_"):
+        return _stale(message.kind, event) if person.is_agent else "the recipient is not staff any more"
+    of = audiences.organisation_of(event.window, person)
+    if not audiences.may_hear(event.window, person) or of is None:
+        return "the recipient does not belong to an organisation that it concerns any more"
+    if not person.hears_maintenance and message.kind != "maintenance_cancelled":
+        return "the recipient does not want to hear of maintenance any more"
+    if message.kind == "maintenance_consent_overridden" and _other_organisation(event, of.pk):
+        return "the recipient does not belong to the organisation that was asked any more"
+    return _stale(message.kind, event)
+
+
+def _other_organisation(event: WindowEvent, organisation: int) -> bool:
+    return Consent.objects.get(pk=event.payload["consent"]).organisation_id != organisation
+
+
+def _stale(mail: str, event: WindowEvent) -> str:
+    """Why something that is not a person's word is not true any more, or ""."""
+    window, facts = event.window, event.payload
+    is_waiting = window.status == Status.ANNOUNCED
+    checks = {
+        "maintenance_reminder": is_waiting and _is_same(facts.get("starts_at"), window.starts_at),
+        "maintenance_invited": not window.is_over,
+        "maintenance_started": window.is_running,
+        "maintenance_overrun": window.is_running,
+        "staff_maintenance_start_held": is_waiting and _is_same(facts.get("starts_at"), window.starts_at),
+        "staff_maintenance_decision": window.is_running and not window.decision,
+        "staff_maintenance_decision_lapsed": window.is_running and not window.decision,
+        "staff_maintenance_extension": window.extension_until is not None,
+        "staff_maintenance_overrun": window.is_running,
+        "staff_maintenance_end_passed": window.is_running,
+        "staff_maintenance_consent_asked": _is_open(facts.get("consent")),
+        "staff_maintenance_proposed": window.status == Status.PROPOSED,
+    }
+    return "" if checks.get(mail, True) else "it is not true any more"
+
+
+def _is_same(text: str | None, at: datetime) -> bool:
+    return text is not None and datetime.fromisoformat(text) == at
+
+
+def _is_open(consent: int | None) -> bool:
+    return Consent.objects.open().filter(pk=consent or 0).exists()
+
+
+def render(message: OutboxMessage) -> Rendered:
+    """The mail (or webhook) about an event as one person gets it."""
+    event, person = _event(message), message.person
+    window = as_of(event)
+    of = None if message.kind.startswith("staff_") else audiences.organisation_of(window, person)
+    with reading_as(person, of):
+        context = context_of(event, window, person, of)
+    rendered = render_mail(
+        message.kind,
+        context,
+        recipient=person,
+        organisation=of,
+        from_name="" if message.is_automatic else f"{event.by} ({settings.SUPPORT_BRAND})",
+        url=context["url"],
+        form=context["form"].as_json(),
+    )
+    if of is None:
+        return rendered
+    invitation = Invitation.objects.get(window=window, person=person)
+    method = message.facts.get("calendar")
+    # DTSTAMP is when the event was agreed: a repeat of the mail says the same.
+    part = (
+        ical.part(window, person=person, organisation=of, method=method, now=event.recorded_at)
+        if method
+        else None
+    )
+    return replace(rendered, reply_to=ical.reply_address(invitation), calendar=part)
+
+
+def register() -> None:
+    """Tell the outbox how each of our messages is rendered and re-checked."""
+    found = {notice.mail for notices in NOTICES.values() for notice in notices} | {CALLED_OFF.mail}
+    for name in sorted(found):
+        outbox.register(outbox.MessageKind(name=name, render=render, why_not=why_not))
