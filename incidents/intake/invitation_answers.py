@@ -21,8 +21,7 @@ from incidents.models import InboundMessage
 from incidents.rules import gettext_noop
 from maintenance.actions.invitations import answer_invitation
 from maintenance.models import Invitation, MaintenanceWindow
-from portal import access
-from portal.models import OutboxMessage, User
+from portal.models import OutboxMessage
 from portal.verbs import Refused
 
 Outcome = InboundMessage.Outcome
@@ -70,7 +69,7 @@ def _names_a_notice(mail: ParsedMail) -> bool:
 def _by_token(addresses: list[str], mail: ParsedMail, answer: CalendarAnswer, now: datetime) -> Result:
     tokens = [match[1] for local in addresses[:IDS] if (match := _ADDRESS.fullmatch(local))]
     rows = Invitation.objects.filter(token__in=tokens).order_by("pk")
-    found = list(rows.select_related("person", "organisation", "window"))
+    found = list(rows.select_related("person", "window"))
     found.sort(key=lambda row: row.person.email.lower() not in mail.from_addresses)
     doubt = _doubt(found[0], mail) if found else NO_INVITATION
     return _held(doubt) if doubt else _answered(found[0], answer, now)
@@ -85,7 +84,7 @@ def _doubt(invitation: Invitation, mail: ParsedMail) -> str:
         return senders.INACTIVE
     if mail.authentication == "fail":
         return senders.FAILED
-    return _doubt_of_membership(invitation, person)
+    return ""
 
 
 def _by_event(mail: ParsedMail, answer: CalendarAnswer, now: datetime) -> Result | None:
@@ -97,16 +96,8 @@ def _by_event(mail: ParsedMail, answer: CalendarAnswer, now: datetime) -> Result
     if sender.user is None or sender.doubt:
         return _held(sender.doubt)
     rows = window.invitations.filter(person=sender.user)
-    invitation = rows.select_related("person", "organisation", "window").first()
-    doubt = _doubt_of_membership(invitation, sender.user) if invitation else NOT_INVITED
-    return _held(doubt) if doubt or not invitation else _answered(invitation, answer, now)
-
-
-def _doubt_of_membership(invitation: Invitation, person: User) -> str:
-    """A viewer answers too: for themselves, and for nobody else."""
-    organisation = invitation.organisation
-    is_member = organisation.is_active and access.membership(person, organisation) is not None
-    return "" if is_member else senders.STRANGER
+    invitation = rows.select_related("person", "window").first()
+    return _answered(invitation, answer, now) if invitation else _held(NOT_INVITED)
 
 
 def _answered(invitation: Invitation, answer: CalendarAnswer, now: datetime) -> Result:

@@ -22,6 +22,7 @@ from tests.maintenance.world import DAY, DECISION, END, HOUR, START, announced, 
 
 State, Outcome = InboundMessage.State, InboundMessage.Outcome
 SOON = T0 + HOUR
+LEFT = "This invitation is not theirs any more."
 
 
 @pytest.fixture
@@ -270,7 +271,7 @@ def test_whoever_left_answers_nothing(window, acme, a1, how):
         reply(a1, calendar(window, a1), to=to, verdict=PASS),
         reply(a1, calendar(window, a1), to=settings.SUPPORT_EMAIL, verdict=PASS),
     ):
-        held(arrive(raw, at=SOON), senders.INACTIVE if how == "inactive" else senders.STRANGER)
+        held(arrive(raw, at=SOON), senders.INACTIVE if how == "inactive" else LEFT)
     nothing_recorded(window)
 
 
