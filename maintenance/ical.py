@@ -8,7 +8,9 @@ their language and zone, and names only the services that their organisation use
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
@@ -16,7 +18,14 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from icalendar import Calendar, Event, vCalAddress, vDuration
 
-from maintenance.models import Consent, Invitation, MaintenanceWindow, Status, WindowService
+from maintenance.models import (
+    Consent,
+    Invitation,
+    MaintenanceWindow,
+    Status,
+    WindowOrganisation,
+    WindowService,
+)
 from maintenance.zones import vtimezone
 from portal.channels.base import CalendarPart, one_line
 from portal.mails import reading_as
@@ -39,9 +48,9 @@ def part(
     `now` becomes DTSTAMP. Raises Invitation.DoesNotExist for somebody who was never invited.
     """
     invitation = window.invitations.get(person=person)
-    affected = affected_for(window, [organisation])
+    cut = cuts([window], [organisation])[window.pk]
     with reading_as(person, organisation):
-        event = _event(window, affected, [organisation], stamp=now, is_cancelled=method == CANCEL)
+        event = _event(window, cut, stamp=now, is_cancelled=method == CANCEL)
         event["ORGANIZER"] = _address(reply_address(invitation), settings.SUPPORT_BRAND)
         event["ATTENDEE"] = _attendee(window, invitation, method)
         made = _calendar([event], method)
@@ -55,36 +64,59 @@ def reply_address(invitation: Invitation) -> str:
 
 def single(window: MaintenanceWindow, *, person: User) -> str:
     """One window as a file that somebody who may see it imports by hand; nobody is invited by it."""
-    zone, language = choices(person)
-    with translation.override(language), timezone.override(zone_info(zone)):
-        return _calendar([_published(window, person)], PUBLISH).to_ical().decode()
+    with _reading_alone(person):
+        return _calendar(_published([window], person), PUBLISH).to_ical().decode()
 
 
 def feed(person: User, now: datetime) -> str:
-    """Every announced window that the person may see and that ended after now - HISTORY, the same in any order
-    of reading: nothing in it depends on `now`, so that an unchanged feed is the same bytes."""
-    zone, language = choices(person)
+    """Every announced window that the person may see and that ended after now - HISTORY.
+
+    Nothing else in it depends on `now`: an unchanged feed is the same bytes.
+    """
     windows = MaintenanceWindow.objects.visible_to(person).filter(announced_at__isnull=False)
-    recent = windows.filter(ends_at__gt=now - HISTORY).order_by("starts_at", "pk")
-    with translation.override(language), timezone.override(zone_info(zone)):
-        made = _calendar([_published(window, person) for window in recent], PUBLISH)
+    recent = list(windows.filter(ends_at__gt=now - HISTORY).order_by("starts_at", "pk"))
+    with _reading_alone(person):
+        made = _calendar(_published(recent, person), PUBLISH)
         name = _("Maintenance · %(brand)s") % {"brand": settings.SUPPORT_BRAND}
+        made.add("X-WR-TIMEZONE", timezone.get_current_timezone_name())
     for key in ("NAME", "X-WR-CALNAME"):
         made.add(key, one_line(name))
-    made.add("X-WR-TIMEZONE", zone)
     made.add("REFRESH-INTERVAL", vDuration(REFRESH), parameters={"VALUE": "DURATION"})
     made.add("X-PUBLISHED-TTL", vDuration(REFRESH))
     return made.to_ical().decode()
 
 
-def affected_for(
-    window: MaintenanceWindow, organisations: Collection[Organisation] | None
-) -> list[WindowService]:
-    """The affected services that one of the organisations uses; all of them for None, which means staff."""
-    rows = window.affected.select_related("service").order_by("service__position", "service__name")
-    if organisations is None:
-        return list(rows)
-    return list(rows.filter(service__subscriptions__organisation__in=organisations).distinct())
+# --- what of a window is whose ---
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What of one window its readers may know: their affected services, their account, their missing consent."""
+
+    affected: Sequence[WindowService]
+    account: str
+    lacks_consent: bool
+
+
+def cuts(
+    windows: Sequence[MaintenanceWindow], organisations: Sequence[Organisation] | None
+) -> dict[int, Cut]:
+    """The windows by their ids, cut to what the organisations may know; None means staff, who know all.
+
+    Three queries, however many windows.
+    """
+    affected: dict[int, list[WindowService]] = {window.pk: [] for window in windows}
+    rows = WindowService.objects.filter(window__in=affected)
+    if organisations is not None:
+        rows = rows.filter(service__subscriptions__organisation__in=organisations)
+    for row in rows.select_related("service").distinct().order_by("service__position", "service__name"):
+        affected[row.window_id].append(row)
+    theirs = {"window__in": affected, "organisation__in": organisations or []}
+    involved = WindowOrganisation.objects.filter(**theirs).order_by("-organisation__name")
+    accounts = dict(involved.values_list("window", "organisation__slug"))
+    missing = (Consent.State.OPEN, Consent.State.REFUSED)
+    lacking = set(Consent.objects.filter(**theirs, state__in=missing).values_list("window", flat=True))
+    return {pk: Cut(found, accounts.get(pk, ""), pk in lacking) for pk, found in affected.items()}
 
 
 # --- the parts of a calendar ---
@@ -105,28 +137,27 @@ def _calendar(events: Sequence[Event], method: str) -> Calendar:
     return made
 
 
-def _published(window: MaintenanceWindow, person: User) -> Event:
+@contextmanager
+def _reading_alone(person: User) -> Iterator[None]:
+    """In the person's own language and zone, whoever asks in whatever session."""
+    zone, language = choices(person)
+    with translation.override(language), timezone.override(zone_info(zone)):
+        yield
+
+
+def _published(windows: Sequence[MaintenanceWindow], person: User) -> list[Event]:
     """For whoever reads it, and not for them alone: without attendees, as RFC 5546 §3.2.1 asks."""
-    organisations = None if person.is_agent else _involved(window, person)
-    affected = affected_for(window, organisations)
-    event = _event(window, affected, organisations or (), stamp=window.last_changed_at, is_cancelled=False)
-    event["ORGANIZER"] = _address(settings.SUPPORT_EMAIL, settings.SUPPORT_BRAND)
-    return event
+    organisations = None if person.is_agent else list(Organisation.objects.visible_to(person))
+    cut = cuts(windows, organisations)
+    events = []
+    for window in windows:
+        event = _event(window, cut[window.pk], stamp=window.last_changed_at, is_cancelled=False)
+        event["ORGANIZER"] = _address(settings.SUPPORT_EMAIL, settings.SUPPORT_BRAND)
+        events.append(event)
+    return events
 
 
-def _involved(window: MaintenanceWindow, person: User) -> list[Organisation]:
-    involved = window.involved.values("organisation")
-    return list(Organisation.objects.visible_to(person).filter(pk__in=involved).order_by("name"))
-
-
-def _event(
-    window: MaintenanceWindow,
-    affected: Sequence[WindowService],
-    organisations: Sequence[Organisation],
-    *,
-    stamp: datetime,
-    is_cancelled: bool,
-) -> Event:
+def _event(window: MaintenanceWindow, cut: Cut, *, stamp: datetime, is_cancelled: bool) -> Event:
     is_cancelled = is_cancelled or window.status == Status.CANCELLED
     event = Event()
     event.add("UID", window.uid)
@@ -137,9 +168,9 @@ def _event(
     event.add("STATUS", "CANCELLED" if is_cancelled else "CONFIRMED")
     event.add("TRANSP", "TRANSPARENT")
     event.add("SUMMARY", _summary(window, is_cancelled=is_cancelled))
-    event.add("DESCRIPTION", _description(window, affected))
+    event.add("DESCRIPTION", _description(window, cut.affected))
     event.add("URL", page_of(window))
-    _add_maintnote(event, window, affected, organisations, is_cancelled=is_cancelled)
+    _add_maintnote(event, window, cut, is_cancelled=is_cancelled)
     return event
 
 
@@ -226,23 +257,16 @@ IMPACTS = {
 }
 
 
-def _add_maintnote(
-    event: Event,
-    window: MaintenanceWindow,
-    affected: Sequence[WindowService],
-    organisations: Sequence[Organisation],
-    *,
-    is_cancelled: bool,
-) -> None:
+def _add_maintnote(event: Event, window: MaintenanceWindow, cut: Cut, *, is_cancelled: bool) -> None:
     event.add("X-MAINTNOTE-PROVIDER", settings.MAIL_DOMAIN)
-    if organisations:
-        event.add("X-MAINTNOTE-ACCOUNT", organisations[0].slug)
+    if cut.account:
+        event.add("X-MAINTNOTE-ACCOUNT", cut.account)
     event.add("X-MAINTNOTE-MAINTENANCE-ID", window.reference)
-    for row in affected:
+    for row in cut.affected:
         impact = {"X-MAINTNOTE-OBJECT-IMPACT": IMPACTS[Impact(row.impact)]}
         event.add("X-MAINTNOTE-OBJECT-ID", row.service.slug, parameters=impact)
-    event.add("X-MAINTNOTE-IMPACT", worst_impact(affected))
-    status = "CANCELLED" if is_cancelled else maintnote_status(window, organisations)
+    event.add("X-MAINTNOTE-IMPACT", worst_impact(cut.affected))
+    status = "CANCELLED" if is_cancelled else maintnote_status(window, lacks_consent=cut.lacks_consent)
     event.add("X-MAINTNOTE-STATUS", status)
 
 
@@ -252,12 +276,10 @@ def worst_impact(affected: Iterable[WindowService]) -> str:
     return IMPACTS[order[worst]]
 
 
-def maintnote_status(window: MaintenanceWindow, organisations: Sequence[Organisation]) -> str:
+def maintnote_status(window: MaintenanceWindow, *, lacks_consent: bool) -> str:
     """TENTATIVE while an organisation's own consent is missing: then the window does not start."""
     if window.status in (Status.COMPLETED, Status.ROLLED_BACK):
         return "COMPLETED"
     if window.is_running:
         return "IN-PROCESS"
-    missing = (Consent.State.OPEN, Consent.State.REFUSED)
-    is_open = window.consents.filter(organisation__in=organisations, state__in=missing).exists()
-    return "TENTATIVE" if is_open else "CONFIRMED"
+    return "TENTATIVE" if lacks_consent else "CONFIRMED"

@@ -320,8 +320,20 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "line"}},
-    "loggers": {"kombu.connection": {"level": "ERROR"}},
+    "filters": {"tokens": {"()": "portal.logs.HideTokens"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "stream": sys.stderr,
+            "formatter": "line",
+            "filters": ["tokens"],
+        }
+    },
+    "loggers": {
+        "kombu.connection": {"level": "ERROR"},
+        "django.request": {"filters": ["tokens"]},  # these two name the address that was asked for
+        "django.server": {"filters": ["tokens"]},
+    },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING" if DEBUG else "INFO")},
 }
 

@@ -23,9 +23,11 @@ from incidents import actions
 from incidents.defaults import plan_for
 from incidents.desk import write_version
 from incidents.models import Article, Attachment, Incident, Message
+from maintenance.actions import invitations
 from portal.models import ApiToken, Membership, Organisation, Service, ServiceSubscription, User
 from tests.conftest import T0
-from tests.factories import CANARY, incident
+from tests.factories import CANARY, agent, incident
+from tests.maintenance import world
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "PUT", "DELETE")
 
@@ -33,7 +35,8 @@ METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "PUT", "DELETE")
 VERDICTS = {
     # a page without anybody's object: for whoever is signed in, and with their own data only
     "page": """
-        / incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/ profile/ sla/ status/
+        / incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/ maintenance/calendar/ profile/ sla/
+        status/
     """,
     # a page of somebody's object: 404 for strangers
     "object": """
@@ -41,7 +44,7 @@ VERDICTS = {
         incidents/{reference}/contest/ incidents/{reference}/messages/{pk}/original/
         incidents/{reference}/now/ incidents/{reference}/original/ incidents/{reference}/rca/
         incidents/{reference}/reopening/ incidents/{reference}/replies/ incidents/{reference}/timeline/
-        incidents/{reference}/withdrawal/ knowledge/{slug}/
+        incidents/{reference}/withdrawal/ knowledge/{slug}/ maintenance/{reference}/calendar.ics
     """,
     # the same two of the API
     "api": """
@@ -77,6 +80,8 @@ VERDICTS = {
     """,
     # for alarm sources and their own tokens: nobody else comes in, signed in or not
     "source": "api/v1/alarms/alertmanager/ api/v1/alarms/generic/ api/v1/alarms/grafana/",
+    # a private address that is its own key: a dead one and an invented one are alike, for everybody
+    "key": "calendar/{token}.ics",
     # for machines and load balancers; nobody's data
     "open": "healthz metrics readyz",
 }
@@ -158,6 +163,20 @@ def theirs(b1, g1, nordwind, acme):
     return made
 
 
+def their_window(theirs):
+    """An announced window of a service that only Nordwind uses."""
+    planner, approver = (agent(f"w{number}@briqmind.example", "Wim") for number in (1, 2))
+    own = Service.objects.get(slug="only-theirs")
+    return world.announced(planner, approver, title=f"Work {CANARY}", services=[(own, "outage")])
+
+
+def dead_feed(person):
+    """The address of a feed that was replaced since."""
+    token = invitations.rotate_feed(person, now=T0)
+    invitations.rotate_feed(person, now=T0)
+    return f"{token}.ics"
+
+
 @pytest.fixture
 def names(theirs):
     """Nordwind's values for every parameter of the URLconf, by the part of the address before it."""
@@ -173,6 +192,8 @@ def names(theirs):
         "attachments": theirs.attachments.get().pk,
         "messages": theirs.messages.get().pk,
         "knowledge": "their-guide",
+        "maintenance": their_window(theirs).reference,
+        "calendar": dead_feed(theirs.reporter),
         "articles": "their-guide",
         "organisations": theirs.organisation.slug,
         "services": "only-theirs",
@@ -191,7 +212,8 @@ def invented(values):
     """The same of what does not exist."""
     made_up = {name: 987654 if isinstance(value, int) else "no-such" for name, value in values.items()}
     kept = {name: values[name] for name in ("do", "decide", "r", "admin", "confirm-email")}
-    return made_up | kept | {"incidents": "INC-987654", "key": f"{int_to_base36(987654)}-abc-def"}
+    named = {"incidents": "INC-987654", "maintenance": "MW-987654", "calendar": "no-such.ics"}
+    return made_up | kept | named | {"key": f"{int_to_base36(987654)}-abc-def"}
 
 
 def ask(client, method, address, **headers):
@@ -287,6 +309,18 @@ def test_an_alarm_source_s_address_is_for_nobody_else(client, names, who, reques
             for method, address, answer in same_for_both(client, pattern, names):
                 assert answer.status_code == 401, (method, address)
                 assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert writes == []
+
+
+@pytest.mark.parametrize("who", ["", "a1", "g1"])
+def test_an_address_that_is_a_key_opens_nothing_without_the_right_one(client, names, who, request):
+    if who:
+        client.force_login(request.getfixturevalue(who))
+    with Writes.noted() as writes:
+        for pattern in by_verdict("key"):
+            for method, address, answer in same_for_both(client, pattern, names):
+                expected = 404 if method in ("GET", "HEAD") else 405
+                assert answer.status_code == expected, (method, address)
     assert writes == []
 
 

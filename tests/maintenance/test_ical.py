@@ -300,9 +300,8 @@ def test_no_text_breaks_out_of_its_line(window, acme, a1, evil):
 
 
 def event_with(window, invitation):
-    event = ical._event(
-        window, ical.affected_for(window, None), [invitation.organisation], stamp=T0, is_cancelled=False
-    )
+    """The invitation of a person whose row could not hold such a name."""
+    event = ical._event(window, ical.cuts([window], None)[window.pk], stamp=T0, is_cancelled=False)
     event["ATTENDEE"] = ical._attendee(window, invitation, "REQUEST")
     return event
 

@@ -103,7 +103,7 @@ def test_the_list_shows_what_runs_first_then_what_comes_then_what_is_over(client
         for words in ("Running now", "Running one", "Upcoming", "Later one", "Past", "Cancelled one")
     ]
     assert order == sorted(order)
-    assert "ends by" in shown
+    assert "decided by" in shown
 
 
 @pytest.mark.parametrize(
