@@ -342,9 +342,28 @@ class CommunicationPlanAdmin(HistoryAdmin):
 @admin.register(SupportPlan)
 class SupportPlanAdmin(HistoryAdmin):
     roles = HEAD_WRITES
-    list_display = ["organisation", "policy_version", "calendar", "communication_plan", "has_bridge"]
-    list_select_related = ["organisation", "policy_version__policy", "calendar", "communication_plan"]
-    autocomplete_fields = ["organisation", "policy_version", "calendar", "communication_plan"]
+    list_display = [
+        "organisation",
+        "policy_version",
+        "calendar",
+        "communication_plan",
+        "maintenance_plan",
+        "has_bridge",
+    ]
+    list_select_related = [
+        "organisation",
+        "policy_version__policy",
+        "calendar",
+        "communication_plan",
+        "maintenance_plan",
+    ]
+    autocomplete_fields = [
+        "organisation",
+        "policy_version",
+        "calendar",
+        "communication_plan",
+        "maintenance_plan",
+    ]
 
 
 admin.site.register(Shift, rota_desk.ShiftAdmin)

@@ -111,6 +111,7 @@ def desk_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "services": incident.services.all(),
         "release": actions.planned_release(incident),
         "alarms": present.alarms_of(incident, person_of(request)),
+        "window": present.window_of(incident, person_of(request)),
         "pending": actions.pending_update(incident),
         "verbs": [verb for verb in offered if verb.name not in COMPOSER],
         "composer": [verb for verb in offered if verb.name in COMPOSER],

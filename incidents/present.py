@@ -15,6 +15,7 @@ from incidents import sla
 from incidents.clockwork import receipt_json
 from incidents.models import Alarm, Incident
 from incidents.models.facts import replay
+from maintenance.models import MaintenanceWindow
 from portal.models import User
 
 LABELS = {
@@ -226,6 +227,13 @@ def headline(incident: Incident, views: Iterable[ClockView]) -> dict[str, Any]:
         "clock": upcoming,
         "owes_rca": incident.is_major and owes_rca(incident, views),
     }
+
+
+def window_of(incident: Incident, user: User) -> MaintenanceWindow | None:
+    """The maintenance window during which it was reported, if the user may see that window."""
+    if incident.window_id is None:
+        return None
+    return MaintenanceWindow.objects.visible_to(user).filter(pk=incident.window_id).first()
 
 
 def owes_rca(incident: Incident, views: Iterable[ClockView]) -> bool:

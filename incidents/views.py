@@ -30,6 +30,7 @@ from incidents.forms import (
 )
 from incidents.models import Article, Attachment, Channel, Incident
 from incidents.timeline_view import timeline_items
+from maintenance import window_view
 from portal import access
 from portal.access import person_of
 from portal.models import Organisation, Service
@@ -66,6 +67,7 @@ def incident_list(request: HttpRequest) -> HttpResponse:
         "query": query.urlencode(),
         "has_several_organisations": Organisation.objects.visible_to(person_of(request)).count() > 1,
         "may_file": may_file(request),
+        "running_windows": window_view.running_for(person_of(request)),
     }
     return render(request, "incidents/list.html", context)
 
@@ -190,6 +192,8 @@ def detail_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "can_request_rca": actions.can_request_rca(incident),
         "release": actions.planned_release(incident),
         "alarms": present.alarms_of(incident, user),
+        "window": present.window_of(incident, user),
+        "running_windows": window_view.running_for(user, incident.organisation),
     }
 
 

@@ -133,7 +133,7 @@ class WindowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         return shapes.WindowRowSerializer if self.action == "list" else self.serializer_class
 
     def get_serializer_context(self) -> dict[str, Any]:
-        context = super().get_serializer_context()
+        context = dict(super().get_serializer_context())
         if getattr(self, "swagger_fake_view", False):
             return context
         return context | {"organisations": self.organisations(), "now": timezone.now()}
@@ -332,9 +332,7 @@ class FreezeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
             raise exceptions.ValidationError({"organisation": ["Say for which organisation."]})
         return found[0]
 
-    @extend_schema(
-        request=None, responses={201: shapes.FreezeSerializer}, operation_id="freeze_withdrawal"
-    )
+    @extend_schema(request=None, responses={201: shapes.FreezeSerializer}, operation_id="freeze_withdrawal")
     @action(detail=True, methods=["post"])
     def withdrawal(self, request: Request, pk: str) -> Response:
         freeze = self.get_object()

@@ -19,7 +19,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from maintenance import actions, timeline_view, window_view
-from maintenance.audiences import listeners, may_hear
+from maintenance.audiences import hearing, listeners
 from maintenance.models import Consent, Invitation, MaintenanceWindow, Status
 from maintenance.overlaps import conflicts, users_of
 from maintenance.staff_forms import STAFF_VERBS, StaffVerb, VerbForm
@@ -66,9 +66,8 @@ class Audience:
 def audience(window: MaintenanceWindow) -> Audience:
     """Before the announcement those whom it would reach, afterwards those who were invited and still may hear."""
     if window.is_announced:
-        invited = window.invitations.filter(person__is_active=True, person__hears_maintenance=True)
-        heard = [row for row in invited.select_related("person") if may_hear(window, row.person)]
-        return Audience(len(heard), len({row.organisation_id for row in heard}))
+        heard = [(person, of) for person, of in hearing(window).items() if person.hears_maintenance]
+        return Audience(len(heard), len({of.pk for _person, of in heard}))
     organisations = users_of(row.service for row in window.affected.select_related("service"))
     people = [set(listeners(organisation)) for organisation in organisations]
     return Audience(len(set().union(*people)), sum(bool(group) for group in people))

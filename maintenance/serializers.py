@@ -174,9 +174,7 @@ class ConsentAnswerSerializer(serializers.Serializer):
     """“given” and “refused” by the organisation that is asked (for the vendor's own by the approver or a duty
     manager); “overridden” by a duty manager. A refusal and an override say why."""
 
-    answer = serializers.ChoiceField(
-        [(state, state) for state in ("given", "refused", "overridden")]
-    )
+    answer = serializers.ChoiceField([(state, state) for state in ("given", "refused", "overridden")])
     words = Words(max_length=2_000, required=False, default="", allow_blank=True)
 
 

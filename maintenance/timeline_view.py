@@ -117,7 +117,7 @@ class Found:
         self.windows = rows(MaintenanceWindow.objects.visible_to(user), "previous_attempt")
 
     def post(self, facts: dict[str, Any]) -> WindowPost | None:
-        return self.posts.get(facts.get("post"))
+        return self.posts.get(facts.get("post") or 0)
 
 
 def item_of(event: WindowEvent, found: Found) -> TimelineItem:
@@ -147,7 +147,7 @@ Facts = dict[str, Any]
 
 
 def _drafted(facts: Facts, found: Found) -> str:
-    previous = found.windows.get(facts.get("previous_attempt"))
+    previous = found.windows.get(facts.get("previous_attempt") or 0)
     if previous is None:
         return _("wrote the draft")
     return _("wrote the draft, a new attempt of %(ref)s") % {"ref": previous.reference}

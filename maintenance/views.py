@@ -109,17 +109,25 @@ def now_context(request: HttpRequest, window: MaintenanceWindow) -> dict[str, An
 def detail_context(request: HttpRequest, window: MaintenanceWindow) -> dict[str, Any]:
     user = person_of(request)
     organisations = window_view.organisations_of(user)
-    previous = window.previous_attempt
+    previous, rows = window.previous_attempt, consent_rows(window, user)
     seen = MaintenanceWindow.objects.visible_to(user)
     return now_context(request, window) | {
         "affected": list(window_view.affected_for(organisations).filter(window=window)),
         "items": timeline_view.timeline_items(window, user),
         "changes": timeline_view.changes(window, user),
-        "form": None,
-        "consents": consent_rows(window, user),
+        "form": window_view.form_of(window, organisations, timezone.now()),
+        "consents": rows,
+        "has_open_consent": any(row["may"] and row["consent"].state == "open" for row in rows),
+        "is_of_several": is_of_several(user),
+        "is_other_zone": window.time_zone != timezone.get_current_timezone_name(),
         "previous": previous if previous and seen.filter(pk=previous.pk).exists() else None,
         "next_attempt": seen.filter(previous_attempt=window).order_by("pk").last(),
     }
+
+
+def is_of_several(user: User) -> bool:
+    """Whether the reader has to be told of which organisation something is."""
+    return Organisation.objects.visible_to(user).count() > 1
 
 
 def consent_rows(window: MaintenanceWindow, user: User) -> list[dict[str, Any]]:
@@ -256,6 +264,7 @@ def freeze_page(request: HttpRequest, form: FreezeForm, status: int = 200) -> Ht
         "page": Paginator(past, PAGE).get_page(request.GET.get("page")),
         "mine": mine,
         "may_write": bool(mine),
+        "is_of_several": is_of_several(user),
     }
     return render(request, "maintenance/freezes.html", context, status=status)
 

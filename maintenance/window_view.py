@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.utils.translation import gettext as _
 
+from maintenance import standard
 from maintenance.models import (
     Consent,
     MaintenanceWindow,
@@ -20,6 +21,7 @@ from maintenance.models import (
 )
 from maintenance.models.window import OVER, WindowQuerySet
 from portal.models import Organisation, ServiceSubscription, User
+from portal.standard_form import StandardForm
 
 LOOKS = {
     Status.DRAFT: "paused",
@@ -133,6 +135,14 @@ def rows_for(windows: WindowQuerySet, organisations: QuerySet[Organisation] | No
         asked = asked.filter(organisation__in=organisations.order_by())
     shown = Prefetch("affected", queryset=affected_for(organisations), to_attr="shown_services")
     return windows.select_related("owner").prefetch_related(shown).annotate(is_asking=Exists(asked))
+
+
+def form_of(
+    window: MaintenanceWindow, organisations: QuerySet[Organisation] | None, now: datetime
+) -> StandardForm:
+    """The window in the standard format, cut to what these organisations may read; None: for staff."""
+    readers = None if organisations is None else list(organisations)
+    return standard.window_form(window, readers, at=now)
 
 
 def running_for(user: User, organisation: Organisation | None = None) -> list[MaintenanceWindow]:

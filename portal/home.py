@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from incidents.models import Incident, Status
+from maintenance import window_view
 from portal.access import person_of
 from portal.status import service_rows
 
@@ -25,5 +26,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "open": incidents.unresolved().order_by("next_due_at", "pk")[:20],
         "recent": incidents.filter(status=Status.CLOSED).order_by("-closed_at")[:5],
         "services": service_rows(user),
+        "running_windows": window_view.running_for(user),
+        "upcoming_windows": window_view.upcoming_for(user),
     }
     return render(request, "portal/home.html", context)
