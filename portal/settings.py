@@ -240,6 +240,8 @@ CELERY_BEAT_SCHEDULE = {
     "clocks": {"task": "incidents.tasks.sweep_incidents", "schedule": 5.0},
     "maintenance": {"task": "maintenance.tasks.sweep_maintenance", "schedule": 5.0},
     "windows": {"task": "incidents.tasks.sweep_windows", "schedule": 5.0},
+    "service status": {"task": "portal.tasks.tell_status", "schedule": 15.0},
+    "announcements": {"task": "portal.tasks.publish_announcements", "schedule": 15.0},
     "calendars": {"task": "portal.tasks.extend_calendars", "schedule": crontab(hour="3", minute="17")},
     "summaries": {"task": "incidents.tasks.send_daily_summaries", "schedule": crontab(minute="*/5")},
 }
@@ -314,6 +316,8 @@ if not DEBUG:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool(
         "SECURE_COOKIES", default=SITE_URL.startswith("https")
     )
+# Whether /status/public/ exists: the state of services that are marked public, without any sign-in.
+PUBLIC_STATUS = env.bool("PUBLIC_STATUS", default=False)
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
 LOGGING = {

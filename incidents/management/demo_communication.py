@@ -45,7 +45,12 @@ class Communication:
         return (self.now + days * Day).replace(hour=22, minute=0)
 
     def drafted(
-        self, title: str, text: str, services: list[tuple[int, str]], starts_at: datetime, written_at: datetime
+        self,
+        title: str,
+        text: str,
+        services: list[tuple[int, str]],
+        starts_at: datetime,
+        written_at: datetime,
     ) -> MaintenanceWindow:
         return actions.draft_window(
             title=title,

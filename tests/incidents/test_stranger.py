@@ -24,7 +24,8 @@ from incidents.defaults import plan_for
 from incidents.desk import write_version
 from incidents.models import Article, Attachment, Incident, Message
 from maintenance.actions import invitations
-from portal.models import ApiToken, Membership, Organisation, Service, ServiceSubscription, User
+from portal import announcing
+from portal.models import Announcement, ApiToken, Membership, Organisation, Service, ServiceSubscription, User
 from tests.conftest import T0
 from tests.factories import CANARY, agent, incident
 from tests.maintenance import world
@@ -35,7 +36,7 @@ METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "PUT", "DELETE")
 VERDICTS = {
     # a page without anybody's object: for whoever is signed in, and with their own data only
     "page": """
-        / incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/ maintenance/calendar/ profile/ sla/
+        / announcements/ incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/ maintenance/calendar/ profile/ sla/
         status/
     """,
     # a page of somebody's object: 404 for strangers
@@ -45,14 +46,16 @@ VERDICTS = {
         incidents/{reference}/now/ incidents/{reference}/original/ incidents/{reference}/rca/
         incidents/{reference}/reopening/ incidents/{reference}/replies/ incidents/{reference}/timeline/
         incidents/{reference}/withdrawal/ knowledge/{slug}/ maintenance/{reference}/calendar.ics
+        announcements/{pk}/ status/{slug}/ status/{slug}/subscription/
     """,
     # the same two of the API
     "api": """
-        api/v1/articles/ api/v1/incidents/ api/v1/organisations/ api/v1/reference/ api/v1/schema/
+        api/v1/announcements/ api/v1/articles/ api/v1/incidents/ api/v1/organisations/ api/v1/reference/ api/v1/schema/
         api/v1/services/ api/v1/standard-form/
     """,
     "api object": """
-        api/v1/articles/{slug}/ api/v1/organisations/{slug}/ api/v1/services/{slug}/
+        api/v1/announcements/{pk}/ api/v1/announcements/{pk}/publication/
+        api/v1/announcements/{pk}/withdrawal/ api/v1/articles/{slug}/ api/v1/organisations/{slug}/ api/v1/services/{slug}/
         api/v1/incidents/{reference}/ api/v1/incidents/{reference}/acknowledgement/
         api/v1/incidents/{reference}/action-plan/ api/v1/incidents/{reference}/assignment/
         api/v1/incidents/{reference}/attachments/ api/v1/incidents/{reference}/children/
@@ -84,7 +87,7 @@ VERDICTS = {
     # a private address that is its own key: a dead one and an invented one are alike, for everybody
     "key": "calendar/{token}.ics",
     # for machines and load balancers; nobody's data
-    "open": "healthz metrics readyz",
+    "open": "healthz metrics readyz status/public/",
 }
 
 
@@ -159,6 +162,11 @@ def theirs(b1, g1, nordwind, acme):
     upload = SimpleUploadedFile(f"{CANARY}.txt", CANARY.encode())
     made = incident(b1, T0, title=f"{CANARY} down", description=CANARY, files=[upload])
     actions.add_note(made, by=g1, now=T0, channel="admin", text=f"internal {CANARY}")
+    told = announcing.write(
+        **{"by": g1, "now": T0, "title": CANARY, "text": CANARY},
+        **{"audience": "organisations", "organisations": [nordwind]},
+    )
+    announcing.publish(told, by=None, now=T0)
     guide = Article.objects.create(slug="their-guide", organisation=nordwind)
     write_version(guide, by=g1, now=T0, title=f"How to {CANARY}", text=CANARY, is_published=True)
     return made
@@ -198,6 +206,8 @@ def names(theirs):
         "articles": "their-guide",
         "organisations": theirs.organisation.slug,
         "services": "only-theirs",
+        "announcements": Announcement.objects.get().pk,
+        "status": "only-theirs",
         "do": "reply",
         "decide": "discard",
         "history": 1,
