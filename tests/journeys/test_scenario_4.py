@@ -8,6 +8,7 @@ from django.core import mail
 from django.test import Client
 
 from incidents.models import RCA, AlarmSource, Incident
+from maintenance.actions.invitations import rotate_feed
 from maintenance.models import MaintenanceWindow
 from portal.models import OutboxMessage, Service, ServiceImpact
 from tests import factories
@@ -89,9 +90,7 @@ def play(stage, door, cast):
 
 def feed_of(user) -> bytes:
     """The person's private feed, read as a calendar does: without a session."""
-    from maintenance import actions
-
-    token = actions.rotate_feed(user, now=T0)
+    token = rotate_feed(user, now=T0)
     return Client().get(f"/calendar/{token}.ics").content
 
 
