@@ -115,6 +115,18 @@ def test_the_zone_is_told_so_that_a_stranger_to_it_reads_each_hour_right(zone):
                 assert local.replace(tzinfo=told).astimezone(UTC) == at
 
 
+@pytest.mark.parametrize("minutes", [-1, 0, 30, 59, 60, 119, 120])
+def test_an_hour_that_comes_twice_is_told_in_utc(acme, a1, g1, minutes):
+    """RFC 5545 means the first by it, and many programs take the second."""
+    a1.time_zone = "Europe/Berlin"
+    a1.save()
+    start = datetime(2026, 10, 25, 0, 0, tzinfo=UTC) + timedelta(minutes=minutes)
+    window = made.announced(g1, [acme], starts_at=start, ends_at=start + 5 * HOUR, at=T0)
+    text = part(window, a1)
+    assert ("TZID" in text) == (not 0 <= minutes < 120)
+    assert read_twice(text)[2:4] == (start, start + 5 * HOUR)
+
+
 def test_zones_with_rules_are_told_by_rules_without_an_end():
     rules = {
         str(rule["RRULE"].to_ical().decode()) for rule in vtimezone("Europe/Berlin", 2026, 2027).subcomponents
