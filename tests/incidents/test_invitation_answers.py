@@ -9,6 +9,9 @@ from email.message import EmailMessage
 
 import pytest
 from django.conf import settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from incidents.intake import invitation_answers as answers
 from incidents.intake import itip, senders
@@ -493,3 +496,40 @@ def test_after_the_end_an_answer_is_recorded_and_decides_nothing(window, a1):
     message = arrive(reply(a1, calendar(window, a1), to=address(window, a1)), at=END + DAY)
     assert message.outcome == Outcome.ANSWERED
     assert answer_of(window, a1) == ("accepted", 0)
+
+
+LINES = st.sampled_from(
+    [
+        "BEGIN:VCALENDAR",
+        "END:VCALENDAR",
+        "BEGIN:VEVENT",
+        "END:VEVENT",
+        "METHOD:REPLY",
+        "UID:1",
+        "SEQUENCE:-1",
+        "ATTENDEE;PARTSTAT=:x",
+        'ATTENDEE;CN="',
+        " folded",
+        "DTSTAMP:20260231T000000Z",
+        "BEGIN:",
+    ]
+)
+
+
+@hypothesis_settings(max_examples=300, deadline=None)
+@given(st.lists(LINES | st.text(max_size=30), max_size=20), st.text(max_size=20))
+def test_whatever_a_calendar_says_it_is_read_or_refused(lines, charset):
+    raw = "\r\n".join(lines).encode("utf-8", "replace")
+    found = itip.read_answer(raw, method="REPLY", charset=charset)
+    assert found.problem or (found.uid and found.sequence >= 0)
+
+
+def test_whoever_changed_their_organisation_answers_for_the_one_they_hear_for(acme, nordwind, a1, g1, g2, b1):
+    """Invited in Acme's name, and of Nordwind by now: what Nordwind was asked is theirs to decide."""
+    Freeze.objects.create(
+        organisation=nordwind, starts_at=START, ends_at=END, reason="Quarter", entered_by=b1
+    )
+    window = announced(g1, g2)
+    Membership.objects.filter(user=a1).update(organisation=nordwind)
+    arrive(reply(a1, calendar(window, a1), to=address(window, a1)), at=SOON)
+    assert states(window) == {"Nordwind": ("given", a1.email, "calendar")}

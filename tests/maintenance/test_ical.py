@@ -8,10 +8,13 @@ from zoneinfo import ZoneInfo
 import icalendar
 import pytest
 import vobject
-from django.conf import settings
+from django.conf import settings as django_settings
+from django.utils import timezone
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from maintenance import ical
-from maintenance.models import Consent, Invitation, Status, WindowService
+from maintenance.models import Consent, Invitation, MaintenanceWindow, Status, WindowService
 from maintenance.zones import vtimezone
 from portal.models import Membership, Service, ServiceSubscription
 from tests import factories
@@ -26,6 +29,14 @@ def event_of(text: str) -> icalendar.Event:
     return event
 
 
+def read_by_vobject(text: str):
+    """It keeps the zones that it read by their names: what each text says of them is what counts."""
+    known = vars(vobject.icalendar)["__tzidMap"]
+    for name in set(known) - {"UTC"}:
+        del known[name]
+    return vobject.readOne(text)
+
+
 def read_twice(text: str) -> tuple[str, int, datetime, datetime, str, str]:
     """UID, SEQUENCE, start and end in UTC, STATUS and METHOD: the same by both parsers, or the test fails."""
     calendar = icalendar.Calendar.from_ical(text)
@@ -38,7 +49,7 @@ def read_twice(text: str) -> tuple[str, int, datetime, datetime, str, str]:
         str(event["STATUS"]),
         str(calendar["METHOD"]),
     )
-    other = vobject.readOne(text)
+    other = read_by_vobject(text)
     theirs = (
         other.vevent.uid.value,
         int(other.vevent.sequence.value),
@@ -103,7 +114,7 @@ def test_the_zone_is_told_so_that_a_stranger_to_it_reads_each_hour_right(zone):
     event.add("UID", "1")
     event.add("DTSTART", datetime(2026, 1, 1, tzinfo=ZoneInfo(zone)))
     calendar.add_component(event)
-    told = vobject.readOne(calendar.to_ical().decode()).vevent.dtstart.value.tzinfo
+    told = read_by_vobject(calendar.to_ical().decode()).vevent.dtstart.value.tzinfo
     days = [datetime(2026, 1, 1, tzinfo=UTC) + number * DAY for number in range(3 * 365)]
     for day in days:
         is_near = (day - DAY).astimezone(ZoneInfo(zone)).utcoffset() != (day + DAY).astimezone(
@@ -113,6 +124,18 @@ def test_the_zone_is_told_so_that_a_stranger_to_it_reads_each_hour_right(zone):
             local = at.astimezone(ZoneInfo(zone))
             if not local.fold:
                 assert local.replace(tzinfo=told).astimezone(UTC) == at
+
+
+@pytest.mark.parametrize("minutes", [-1, 0, 30, 59, 60, 119, 120])
+def test_an_hour_that_comes_twice_is_told_in_utc(acme, a1, g1, minutes):
+    """RFC 5545 means the first by it, and many programs take the second."""
+    a1.time_zone = "Europe/Berlin"
+    a1.save()
+    start = datetime(2026, 10, 25, 0, 0, tzinfo=UTC) + timedelta(minutes=minutes)
+    window = made.announced(g1, [acme], starts_at=start, ends_at=start + 5 * HOUR, at=T0)
+    text = part(window, a1)
+    assert ("TZID" in text) == (not 0 <= minutes < 120)
+    assert read_twice(text)[2:4] == (start, start + 5 * HOUR)
 
 
 def test_zones_with_rules_are_told_by_rules_without_an_end():
@@ -128,8 +151,8 @@ def test_the_invitation_is_one_persons(window, acme, a1):
     invitation = window.invitations.get(person=a1)
     text = part(window, a1, now=T0 + HOUR)
     event = event_of(text)
-    assert event["ORGANIZER"] == f"mailto:maintenance+{invitation.token}@{settings.MAIL_DOMAIN}"
-    assert event["ORGANIZER"].params["CN"] == settings.SUPPORT_BRAND
+    assert event["ORGANIZER"] == f"mailto:maintenance+{invitation.token}@{django_settings.MAIL_DOMAIN}"
+    assert event["ORGANIZER"].params["CN"] == django_settings.SUPPORT_BRAND
     assert event["ATTENDEE"] == "mailto:a1@acme.example"
     assert event["ATTENDEE"].params["ROLE"] == "REQ-PARTICIPANT"
     assert event["ATTENDEE"].params["PARTSTAT"] == "NEEDS-ACTION"
@@ -138,7 +161,7 @@ def test_the_invitation_is_one_persons(window, acme, a1):
     assert event["DTSTAMP"].dt == T0 + HOUR
     assert event["LAST-MODIFIED"].dt == T0
     assert (event["STATUS"], event["TRANSP"]) == ("CONFIRMED", "TRANSPARENT")
-    assert event["URL"] == f"{settings.SITE_URL}/maintenance/{window.reference}/"
+    assert event["URL"] == f"{django_settings.SITE_URL}/maintenance/{window.reference}/"
     assert text.count("BEGIN:VTIMEZONE") == 1
     assert "PRODID:" in text
     assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
@@ -201,7 +224,7 @@ def test_only_the_services_of_the_organisation_are_named(window, acme, nordwind,
 
 def test_maintnote_says_what_the_network_industry_reads(window, acme, a1):
     event = event_of(part(window, a1))
-    assert event["X-MAINTNOTE-PROVIDER"] == settings.MAIL_DOMAIN
+    assert event["X-MAINTNOTE-PROVIDER"] == django_settings.MAIL_DOMAIN
     assert event["X-MAINTNOTE-MAINTENANCE-ID"] == window.reference
     assert event["X-MAINTNOTE-STATUS"] == "CONFIRMED"
     consent = Consent.objects.create(window=window, organisation=acme, reason="short_notice", asked_at=T0)
@@ -262,7 +285,7 @@ def test_no_text_breaks_out_of_its_line(window, acme, a1, evil):
         assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
         assert len(text.splitlines()) == text.count("\r\n")
     summary = str(event_of(text)["SUMMARY"])
-    assert vobject.readOne(text).vevent.summary.value == summary
+    assert read_by_vobject(text).vevent.summary.value == summary
     assert len(summary) >= len(" ".join(evil.split())) - 20
 
 
@@ -317,3 +340,44 @@ def test_the_feed_asks_for_a_fresh_look_and_speaks_the_readers_language(window, 
     assert calendar["REFRESH-INTERVAL"].params["VALUE"] == "DURATION"
     assert calendar["X-PUBLISHED-TTL"] == "PT15M"
     assert calendar["X-WR-TIMEZONE"] == "Europe/Istanbul"
+
+
+# --- whatever is written, whenever it is ---
+
+
+def made_up(**fields) -> MaintenanceWindow:
+    """A window that no table holds."""
+    times = {"starts_at": T0, "ends_at": T0 + HOUR, "last_changed_at": T0} | fields
+    return MaintenanceWindow(pk=17, status=Status.COMPLETED, uid="17@x", **{"ended_at": None} | times)
+
+
+def calendar_of(window: MaintenanceWindow, **address) -> str:
+    event = ical._event(window, ical.Cut([], "acme", False), stamp=T0, is_cancelled=False)
+    event["ATTENDEE"] = ical._address("a1@acme.example", address.get("name", "Ada"))
+    return ical._calendar([event], "REQUEST").to_ical().decode()
+
+
+@settings(max_examples=300, deadline=None)
+@given(title=st.text(), description=st.text(), outcome=st.text(), name=st.text())
+def test_any_text_stays_in_its_place(title, description, outcome, name):
+    window = made_up(title=title, description=description, outcome=outcome)
+    text = calendar_of(window, name=name)
+    assert read_twice(text)[:4] == ("17@x", 0, T0, T0 + HOUR)
+    assert len(text.splitlines()) == text.count("\r\n")
+    assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    zone=st.sampled_from(
+        sorted(set(stories.CHANGES) | {"Africa/Casablanca", "America/Santiago", "Asia/Tehran"})
+    ),
+    seconds=st.integers(0, 12 * 365 * 86400),
+    lasts=st.integers(1, 3 * 86400),
+)
+def test_any_instant_is_the_same_second_for_everybody(zone, seconds, lasts):
+    start = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    end = start + timedelta(seconds=lasts)
+    with timezone.override(zone):
+        text = calendar_of(made_up(title="x", starts_at=start, ends_at=end))
+    assert read_twice(text)[2:4] == (start, end)
