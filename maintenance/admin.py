@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -224,11 +225,22 @@ class FreezeAdmin(RoleAdmin):
         return draft_desk.freeze_detail(request, object_id)
 
 
+class PlanForm(forms.ModelForm):
+    class Meta:
+        model = MaintenancePlan
+        fields = "__all__"  # noqa: DJ007 (the admin's fields are the model's own)
+
+    def clean_reminder_minutes(self) -> Any:
+        """No reminders is an empty list, whatever emptiness was typed."""
+        return self.cleaned_data["reminder_minutes"] or []
+
+
 @admin.register(MaintenancePlan)
 class MaintenancePlanAdmin(HistoryAdmin):
     """Notice periods per impact, and reminders."""
 
     roles = HEAD_WRITES
+    form = PlanForm
     list_display = [
         "name",
         "reduced_redundancy_notice_minutes",

@@ -193,9 +193,9 @@ class WindowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
     def move(self, request: Request, reference: str) -> Response:
         return self.use(actions.move_window, shapes.MoveSerializer)
 
-    @verb(shapes.ReasonSerializer, "cancellation")
+    @verb(shapes.WindowReasonSerializer, "cancellation")
     def cancellation(self, request: Request, reference: str) -> Response:
-        return self.use(actions.cancel, shapes.ReasonSerializer)
+        return self.use(actions.cancel, shapes.WindowReasonSerializer)
 
     # --- the work ---
 
@@ -203,14 +203,14 @@ class WindowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
     def start(self, request: Request, reference: str) -> Response:
         return self.use(actions.start, None)
 
-    @extend_schema(methods=["GET"], responses=shapes.StepSerializer(many=True), filters=False)
+    @extend_schema(methods=["GET"], responses=shapes.WindowStepSerializer(many=True), filters=False)
     @extend_schema(methods=["POST"], request=shapes.TickSerializer, responses=WINDOW)
     @action(methods=["get", "post"], **LISTED)
     def steps(self, request: Request, reference: str) -> Response:
         """POST ticks a step, or takes the tick back."""
         window = self.get_object()
         if request.method == "GET":
-            return self.listed(shapes.StepSerializer, window.steps.all())
+            return self.listed(shapes.WindowStepSerializer, window.steps.all())
         data = self.given(shapes.TickSerializer)
         step = self.part(window, window.steps.select_related("window"), "step", data.pop("step"))
         return self.act(window, actions.tick_step, step, **data)
@@ -228,9 +228,9 @@ class WindowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         condition = self.part(window, rows, "condition", data.pop("condition"))
         return self.act(window, actions.check_condition, condition, **data)
 
-    @verb(shapes.DecisionSerializer, "decision")
+    @verb(shapes.WindowDecisionSerializer, "decision")
     def decision(self, request: Request, reference: str) -> Response:
-        return self.use(actions.decide, shapes.DecisionSerializer)
+        return self.use(actions.decide, shapes.WindowDecisionSerializer)
 
     @extend_schema(methods=["POST"], request=shapes.ExtensionSerializer, responses=WINDOW)
     @extend_schema(methods=["PATCH"], request=shapes.ExtensionAnswerSerializer, responses=WINDOW)
@@ -244,9 +244,9 @@ class WindowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
             return self.act(window, actions.approve_extension, window)
         return self.act(window, actions.refuse_extension, window, reason=data["reason"])
 
-    @verb(shapes.ReasonSerializer, "rollback")
+    @verb(shapes.WindowReasonSerializer, "rollback")
     def rollback(self, request: Request, reference: str) -> Response:
-        return self.use(actions.order_rollback, shapes.ReasonSerializer)
+        return self.use(actions.order_rollback, shapes.WindowReasonSerializer)
 
     @verb(None, "verification")
     def verification(self, request: Request, reference: str) -> Response:

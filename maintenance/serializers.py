@@ -37,7 +37,7 @@ class AffectedSerializer(serializers.ModelSerializer):
         fields = ["service", "name", "impact"]
 
 
-class StepSerializer(serializers.ModelSerializer):
+class WindowStepSerializer(serializers.ModelSerializer):
     is_done = serializers.SerializerMethodField()
 
     class Meta:
@@ -105,7 +105,7 @@ class WindowRowSerializer(serializers.ModelSerializer):
 class WindowSerializer(WindowRowSerializer):
     """A maintenance window: times are UTC, `form` is the standard format."""
 
-    steps = StepSerializer(many=True, read_only=True)
+    steps = WindowStepSerializer(many=True, read_only=True)
     conditions = ConditionSerializer(many=True, read_only=True)
     form = serializers.SerializerMethodField(
         help_text="The standard format; `standard-form/` has its schema."
@@ -124,11 +124,11 @@ class WindowSerializer(WindowRowSerializer):
 # --- what goes in ---
 
 
-class ReasonSerializer(serializers.Serializer):
+class WindowReasonSerializer(serializers.Serializer):
     reason = Words(max_length=50_000)
 
 
-class MoveSerializer(ReasonSerializer):
+class MoveSerializer(WindowReasonSerializer):
     starts_at = MomentField()
     ends_at = MomentField()
     rollback_decision_at = MomentField()
@@ -145,11 +145,11 @@ class CheckSerializer(serializers.Serializer):
     is_met = serializers.BooleanField(help_text="True: the work is to be taken back.")
 
 
-class DecisionSerializer(ReasonSerializer):
+class WindowDecisionSerializer(WindowReasonSerializer):
     decision = serializers.ChoiceField(Decision.choices)
 
 
-class ExtensionSerializer(ReasonSerializer):
+class ExtensionSerializer(WindowReasonSerializer):
     until = MomentField()
 
 

@@ -290,6 +290,7 @@ SPECTACULAR_SETTINGS = {
         "LevelEnum": "incidents.models.agreement.Level",
         "StatusEnum": "incidents.models.incident.Status",
         "AlarmStatusEnum": "incidents.models.intake.Alarm.Status",
+        "WindowStatusEnum": "maintenance.models.window.Status",
     },
 }
 

@@ -22,7 +22,12 @@ def _soon_after_t0():
         yield
 
 
-AGENT_MAY_ADD = {"incidents.incident", "incidents.article"}
+AGENT_MAY_ADD = {
+    "incidents.incident",
+    "incidents.article",
+    "maintenance.freeze",
+    "maintenance.maintenancewindow",
+}
 
 
 def models():
@@ -32,7 +37,7 @@ def models():
 def test_an_agent_adds_and_changes_only_what_the_matrix_says(client, g1):
     client.force_login(g1)
     for model in models():
-        if model._meta.app_label not in ("incidents", "portal"):
+        if model._meta.app_label not in ("incidents", "maintenance", "portal"):
             continue
         name = f"{model._meta.app_label}_{model._meta.model_name}"
         assert client.get(reverse(f"admin:{name}_changelist")).status_code == 200, name

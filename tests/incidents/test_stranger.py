@@ -23,7 +23,8 @@ from incidents import actions
 from incidents.defaults import plan_for
 from incidents.desk import write_version
 from incidents.models import Article, Attachment, Incident, Message
-from maintenance.actions import invitations
+from maintenance.actions import enter_freeze, invitations
+from maintenance.models import Freeze
 from portal import announcing
 from portal.models import Announcement, ApiToken, Membership, Organisation, Service, ServiceSubscription, User
 from tests.conftest import T0
@@ -36,8 +37,8 @@ METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "PUT", "DELETE")
 VERDICTS = {
     # a page without anybody's object: for whoever is signed in, and with their own data only
     "page": """
-        / announcements/ incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/ maintenance/calendar/ profile/ sla/
-        status/
+        / announcements/ incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/
+        maintenance/calendar/ maintenance/freezes/ profile/ sla/ status/
     """,
     # a page of somebody's object: 404 for strangers
     "object": """
@@ -47,11 +48,13 @@ VERDICTS = {
         incidents/{reference}/reopening/ incidents/{reference}/replies/ incidents/{reference}/timeline/
         incidents/{reference}/withdrawal/ knowledge/{slug}/ maintenance/{reference}/calendar.ics
         announcements/{pk}/ status/{slug}/ status/{slug}/subscription/
+        maintenance/{reference}/ maintenance/{reference}/now/ maintenance/{reference}/timeline/
+        maintenance/{reference}/consents/{pk}/ maintenance/freezes/{pk}/withdrawal/
     """,
     # the same two of the API
     "api": """
-        api/v1/announcements/ api/v1/articles/ api/v1/incidents/ api/v1/organisations/ api/v1/reference/ api/v1/schema/
-        api/v1/services/ api/v1/standard-form/
+        api/v1/announcements/ api/v1/articles/ api/v1/freezes/ api/v1/incidents/ api/v1/maintenance-windows/
+        api/v1/organisations/ api/v1/reference/ api/v1/schema/ api/v1/services/ api/v1/standard-form/
     """,
     "api object": """
         api/v1/announcements/{pk}/ api/v1/announcements/{pk}/publication/
@@ -70,6 +73,16 @@ VERDICTS = {
         api/v1/incidents/{reference}/replies/ api/v1/incidents/{reference}/resolution/
         api/v1/incidents/{reference}/restoration/ api/v1/incidents/{reference}/status-updates/
         api/v1/incidents/{reference}/withdrawal/
+        api/v1/freezes/{pk}/ api/v1/freezes/{pk}/withdrawal/
+        api/v1/maintenance-windows/{reference}/ api/v1/maintenance-windows/{reference}/announcement/
+        api/v1/maintenance-windows/{reference}/approval/ api/v1/maintenance-windows/{reference}/cancellation/
+        api/v1/maintenance-windows/{reference}/completion/ api/v1/maintenance-windows/{reference}/conditions/
+        api/v1/maintenance-windows/{reference}/consents/
+        api/v1/maintenance-windows/{reference}/consents/{consent}/
+        api/v1/maintenance-windows/{reference}/decision/ api/v1/maintenance-windows/{reference}/extension/
+        api/v1/maintenance-windows/{reference}/move/ api/v1/maintenance-windows/{reference}/posts/
+        api/v1/maintenance-windows/{reference}/rollback/ api/v1/maintenance-windows/{reference}/start/
+        api/v1/maintenance-windows/{reference}/steps/ api/v1/maintenance-windows/{reference}/verification/
     """,
     # signing in and what belongs to one's own account
     "account": """
@@ -173,7 +186,9 @@ def theirs(b1, g1, nordwind, acme):
 
 
 def their_window(theirs):
-    """An announced window of a service that only Nordwind uses."""
+    """An announced window of a service that only Nordwind uses, in a freeze of theirs: their consent is asked."""
+    freeze = {"starts_at": world.START, "ends_at": world.END, "reason": f"Closing {CANARY}"}
+    enter_freeze(theirs.organisation, **freeze, by=theirs.reporter, now=T0, channel="portal")
     planner, approver = (agent(f"w{number}@briqmind.example", "Wim") for number in (1, 2))
     own = Service.objects.get(slug="only-theirs")
     return world.announced(planner, approver, title=f"Work {CANARY}", services=[(own, "outage")])
@@ -189,6 +204,7 @@ def dead_feed(person):
 @pytest.fixture
 def names(theirs):
     """Nordwind's values for every parameter of the URLconf, by the part of the address before it."""
+    window = their_window(theirs)
     rows = {
         model._meta.model_name: model._base_manager.order_by("-pk").first() for model in apps.get_models()
     }
@@ -201,7 +217,11 @@ def names(theirs):
         "attachments": theirs.attachments.get().pk,
         "messages": theirs.messages.get().pk,
         "knowledge": "their-guide",
-        "maintenance": their_window(theirs).reference,
+        "maintenance": window.reference,
+        "maintenance-windows": window.reference,
+        "consents": window.consents.get().pk,
+        "freezes": Freeze.objects.get().pk,
+        "{verb}": 1,
         "calendar": dead_feed(theirs.reporter),
         "articles": "their-guide",
         "organisations": theirs.organisation.slug,
@@ -223,7 +243,12 @@ def invented(values):
     """The same of what does not exist."""
     made_up = {name: 987654 if isinstance(value, int) else "no-such" for name, value in values.items()}
     kept = {name: values[name] for name in ("do", "decide", "r", "admin", "confirm-email")}
-    named = {"incidents": "INC-987654", "maintenance": "MW-987654", "calendar": "no-such.ics"}
+    named = {
+        "incidents": "INC-987654",
+        "maintenance": "MW-987654",
+        "maintenance-windows": "MW-987654",
+        "calendar": "no-such.ics",
+    }
     return made_up | kept | named | {"key": f"{int_to_base36(987654)}-abc-def"}
 
 

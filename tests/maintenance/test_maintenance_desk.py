@@ -559,11 +559,13 @@ def test_a_plan_is_written_by_the_head_of_support_and_wrong_reminders_are_refuse
     client.force_login(g1)
     assert client.post(address, data).status_code == 403
     client.force_login(h1)
-    for wrong in ("[60, 60]", "[0]", '["x"]', "{}", "60"):
+    for wrong in ("[60, 60]", "[0]", '["x"]', '{"a": 1}', "60"):
         answer = client.post(address, data | {"reminder_minutes": wrong})
         assert (answer.status_code, MaintenancePlan.objects.count()) == (200, 0), wrong
     assert client.post(address, data).status_code == 302
     assert MaintenancePlan.objects.get().notice_minutes("outage") == 14400
+    assert client.post(address, data | {"name": "Quiet", "reminder_minutes": "{}"}).status_code == 302
+    assert MaintenancePlan.objects.get(name="Quiet").reminder_minutes == []
 
 
 def test_an_inactive_service_is_not_offered(client, g1):

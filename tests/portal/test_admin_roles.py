@@ -16,6 +16,8 @@ from django.urls import reverse
 from incidents import actions
 from incidents.desk import VIEWS
 from incidents.models import Alarm, CannedText, InboundMessage, Shift, SLAPolicy, SLAPolicyVersion, SLATarget
+from maintenance.admin import VIEWS as WINDOW_VIEWS
+from maintenance.models import MaintenancePlan
 from portal import calendars
 from portal.admin_base import RoleMixin
 from portal.models import (
@@ -33,6 +35,7 @@ from tests import alarm_senders
 from tests.conftest import T0
 from tests.factories import PASSWORD, agent, article, incident
 from tests.incidents.test_stranger import Writes
+from tests.maintenance import world as windows
 
 # May they view, add, change, delete? Each model of the admin has its line here, or the test fails.
 MATRIX = """
@@ -48,6 +51,9 @@ incidents.shift               v---   vacd   vacd   vacd
 incidents.slapolicy           v---   v---   vac-   vac-
 incidents.slapolicyversion    v---   v---   vac-   vac-
 incidents.supportplan         v---   v---   vac-   vac-
+maintenance.freeze            va--   va--   va--   va--
+maintenance.maintenanceplan   v---   v---   vac-   vac-
+maintenance.maintenancewindow va--   va--   va--   va--
 mfa.authenticator             ----   ----   ----   v--d
 portal.businesscalendar       v---   v---   vac-   vac-
 portal.calendarversion        v---   v---   va--   va--
@@ -144,6 +150,17 @@ def world(people, a1, b1):
     InboundMessage.objects.create(kind="mail", via="pipe", dedupe_key="x", received_at=T0, state="held")
     version = SLAPolicyVersion.objects.create(policy=made.policy_version.policy, number=2, created_at=T0)
     SLATarget.objects.create(version=version, level="P1", kind="rca", rule="business_days", amount=5)
+    windows.draft(people["head"])
+    MaintenancePlan.objects.create(name="Standard")
+    windows.actions.enter_freeze(
+        made.organisation,
+        starts_at=T0,
+        ends_at=T0 + timedelta(days=1),
+        reason="Closing",
+        by=a1,
+        now=T0,
+        channel="portal",
+    )
     quiet = calendars.new_version(BusinessCalendar.objects.create(name="Quiet"), now=T0, by=None)
     OwnDay.objects.create(version=quiet, day=T0.date(), name="Move")
     SpecialDate.objects.create(version=quiet, day=T0.date(), name="Move")
@@ -212,6 +229,31 @@ def bodies(world):
             "policy_version": plan.policy_version_id,
             "calendar": plan.calendar_id,
             "communication_plan": plan.communication_plan_id,
+        },
+        "maintenance.freeze": {
+            "organisation": world["portal.organisation"].pk,
+            "starts_at": "2026-03-09T10:00",
+            "ends_at": "2026-03-09T12:00",
+            "reason": "New",
+        },
+        "maintenance.maintenanceplan": {
+            "name": "New",
+            "none_notice_minutes": "0",
+            "reduced_redundancy_notice_minutes": "0",
+            "degraded_notice_minutes": "60",
+            "outage_notice_minutes": "60",
+            "reminder_minutes": "[60]",
+        },
+        "maintenance.maintenancewindow": {
+            "title": "New",
+            "description": "New",
+            "time_zone": "UTC",
+            "starts_at": "2026-03-19T10:00",
+            "ends_at": "2026-03-19T12:00",
+            "rollback_decision_at": "2026-03-19T11:00",
+            "owner": world["incidents.shift"].person_id,
+            "steps": "New",
+            "conditions": "New | new",
         },
         "mfa.authenticator": {"user": world["portal.user"].pk, "type": "totp", "data": "{}"},
         "portal.businesscalendar": {"name": "New"} | formset("versions"),
@@ -424,6 +466,33 @@ def test_nothing_is_edited_or_deleted_in_a_list(client, undrawn, people, world):
             assert writes == [], label
 
 
+WINDOW_VERBS = """
+                  agent  duty  head  administrator
+override_consent  no     yes   yes   yes
+post              yes    yes   yes   yes
+cancel            yes    yes   yes   yes
+"""
+
+
+def test_the_maintenance_desk_gives_each_role_its_verbs(client, people, world):
+    at = windows.START - timedelta(days=1)  # less notice than promised: a consent is asked
+    for window in windows.MaintenanceWindow.objects.all():
+        windows.actions.cancel(window, reason="x", by=people["head"], now=T0, channel="admin")
+    affected = [(windows.service("Vector Store"), "outage")]  # the other one has an open P1
+    made = windows.announced(people["head"], people["duty"], at, services=affected)
+    asked = made.consents.first()
+    data = {"reason": "True", "text": "True", "is_public": "on"}
+    with time_machine.travel(at, tick=False):
+        for role in ROLES:
+            tried, expected = Tried(client, people[role]), column(WINDOW_VERBS, role)
+            found = {}
+            for verb in expected:
+                args = [made.pk, verb] + ([asked.pk] if "consent" in verb else [])
+                page = "do_part" if "consent" in verb else "do"
+                found[verb] = tried.post(address("maintenance.maintenancewindow", page, *args), data)[0]
+            assert found == {verb: {"yes": 302, "no": 403}[word] for verb, word in expected.items()}, role
+
+
 def test_the_desk_gives_each_role_its_verbs(client, people, world, a1):
     made = world["incidents.incident"]
     actions.validate_level(made, by=people["duty"], now=T0, channel="admin", level="P2", reason="Slow only")
@@ -483,6 +552,9 @@ def test_a_lookup_is_refused_and_never_narrows_the_list(client, people, world):
         ("incidents.incident", "organisation__memberships__user__password__startswith"),
         ("incidents.incident", "reply_addresses__token__startswith"),
         ("incidents.supportplan", "history__history_user__password__startswith"),
+        ("maintenance.maintenancewindow", "owner__password__startswith"),
+        ("maintenance.maintenancewindow", "invitations__token__startswith"),
+        ("maintenance.freeze", "entered_by__password__startswith"),
     ]:
         for value in ("md5", "m", "x", "1"):
             assert client.get(address(label, "changelist"), {lookup: value}).status_code == 400, lookup
@@ -495,6 +567,9 @@ def test_the_filters_that_a_list_offers_work(client, people, world):
         ("incidents.incident", [f"view={name}" for name in VIEWS]),
         ("incidents.incident", ["level__exact=P1", f"organisation__id__exact={organisation}"]),
         ("incidents.incident", ["status__exact=closed"]),
+        ("maintenance.maintenancewindow", [f"view={name}" for name in WINDOW_VIEWS]),
+        ("maintenance.maintenancewindow", ["status__exact=draft&view=all"]),
+        ("maintenance.freeze", ["show=all", f"organisation__id__exact={organisation}"]),
         ("portal.user", ["staff_role__exact=agent", "is_active__exact=1"]),
         ("portal.outboxmessage", ["state__exact=set_aside", "kind__exact=opened", "is_automatic__exact=1"]),
     ]:
