@@ -150,6 +150,7 @@ class AnnouncementAdmin(RoleAdmin):
     list_select_related = ["author"]
     search_fields = ["title", "text"]
     autocomplete_fields = ["services", "organisations"]
+    view_on_site = False  # a draft is on no page; what is out is linked above its form
     change_form_before_template = "admin/portal/announcement/_state.html"
 
     class Media:

@@ -164,10 +164,8 @@ def test_the_page_tells_the_figures(client, a1, acme, api):
     assert month.availability == Fraction(length - 3600 - 11, length - 3600)
     shown = text_of(page)
     assert "99.999 %" in shown
-    assert f"<dd>{duration(length - 3600 - 11)}</dd>" in shown
-    assert "<dd>11 s</dd>" in shown
-    assert "<dd>18 s</dd>" in shown
-    assert "<dd>1 h</dd>" in shown
+    assert f"<span>up {duration(length - 3600 - 11)}</span> <span>down 11 s</span>" in shown
+    assert "<span>down 18 s</span> <span>planned 1 h</span>" in shown
     assert "1 − unplanned outage ÷ agreed time" in shown
     assert shown.count('<rect class="whole"') == 2 * 90
     assert "Sun 1 Mar 2026: Outage 11 s" in shown
