@@ -115,7 +115,7 @@ VERBS = {
 class DraftForm(forms.ModelForm):
     """A draft; the verb's own rules are the form's."""
 
-    revision = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    seen = forms.IntegerField(widget=forms.HiddenInput, required=False)  # the revision that is edited
 
     class Meta:
         model = Announcement
@@ -123,11 +123,11 @@ class DraftForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["revision"].initial = self.instance.revision
+        self.fields["seen"].initial = self.instance.revision
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        seen = data.pop("revision", None)
+        seen = data.pop("seen", None)
         if self.errors:
             return data
         if seen is not None and seen != self.instance.revision:
@@ -150,6 +150,7 @@ class AnnouncementAdmin(RoleAdmin):
     list_select_related = ["author"]
     search_fields = ["title", "text"]
     autocomplete_fields = ["services", "organisations"]
+    view_on_site = False  # a draft is on no page; what is out is linked above its form
     change_form_before_template = "admin/portal/announcement/_state.html"
 
     class Media:
@@ -216,7 +217,7 @@ def use_verb(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     if verb not in VERBS:
         raise Http404
     offered = VERBS[verb]
-    form = offered.form(request.POST or None)
+    form = offered.form(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             done = offered.verb(found, by=person_of(request), now=timezone.now(), **form.cleaned_data)

@@ -82,6 +82,12 @@ class Board:
     cards: list[Card] = field(default_factory=list)
     windows: list[tuple[MaintenanceWindow, list[str]]] = field(default_factory=list)
 
+    @property
+    def felt(self) -> list[Card]:
+        """The services that do not simply work, the worst first."""
+        found = [card for card in self.cards if card.state.impact != uptime.NONE]
+        return sorted(found, key=lambda card: badness(card.state), reverse=True)
+
 
 def figures_of(days: Iterable[Day]) -> Figures:
     return uptime.figures_of(part for day in days for part in day.segments)

@@ -18,7 +18,7 @@ from incidents.desk import VIEWS
 from incidents.models import Alarm, CannedText, InboundMessage, Shift, SLAPolicy, SLAPolicyVersion, SLATarget
 from maintenance.admin import VIEWS as WINDOW_VIEWS
 from maintenance.models import MaintenancePlan
-from portal import calendars
+from portal import announcing, calendars
 from portal.admin_base import RoleMixin
 from portal.models import (
     BusinessCalendar,
@@ -55,6 +55,7 @@ maintenance.freeze            va--   va--   va--   va--
 maintenance.maintenanceplan   v---   v---   vac-   vac-
 maintenance.maintenancewindow va--   va--   va--   va--
 mfa.authenticator             ----   ----   ----   v--d
+portal.announcement           vac-   vac-   vac-   vac-
 portal.businesscalendar       v---   v---   vac-   vac-
 portal.calendarversion        v---   v---   va--   va--
 portal.endpoint               v---   v---   vac-   vac-
@@ -161,6 +162,7 @@ def world(people, a1, b1):
         now=T0,
         channel="portal",
     )
+    announcing.write(by=people["agent"], now=T0, title="Draft", text="Draft", audience="all")
     quiet = calendars.new_version(BusinessCalendar.objects.create(name="Quiet"), now=T0, by=None)
     OwnDay.objects.create(version=quiet, day=T0.date(), name="Move")
     SpecialDate.objects.create(version=quiet, day=T0.date(), name="Move")
@@ -256,6 +258,7 @@ def bodies(world):
             "conditions": "New | new",
         },
         "mfa.authenticator": {"user": world["portal.user"].pk, "type": "totp", "data": "{}"},
+        "portal.announcement": {"title": "New", "text": "New", "audience": "all"},
         "portal.businesscalendar": {"name": "New"} | formset("versions"),
         "portal.calendarversion": {
             "calendar": calendar.calendar_id,
