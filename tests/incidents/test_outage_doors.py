@@ -79,7 +79,10 @@ def test_three_organisations_one_outage_and_not_one_byte_of_another(world, g1, c
     found, parent = world
     for slug, (of, _one, _made) in found.items():
         Endpoint.objects.create(
-            organisation=of, name=f"Room {CANARIES[slug]}", url=f"https://{slug}.example/h", secret="whsec_AAAA"
+            organisation=of,
+            name=f"Room {CANARIES[slug]}",
+            url=f"https://{slug}.example/h",
+            secret="whsec_AAAA",
         )
     text = everything(found, parent)
     written = {"summary": text, "impact": text.lower(), "next_steps": text.upper()}
@@ -120,7 +123,10 @@ def read_by(client, of, one, made):
         yield f"{message.subject} {message.text} {message.html} {message.facts}"
     client.force_login(one)
     pages = ["/", "/incidents/", "/incidents/?show=all", "/status/", made.get_absolute_url()]
-    pages += [f"/api/v1/incidents/{made.reference}/{noun}" for noun in ("", "events/", "status-updates/", "replies/")]
+    pages += [
+        f"/api/v1/incidents/{made.reference}/{noun}"
+        for noun in ("", "events/", "status-updates/", "replies/")
+    ]
     for page in [*pages, "/api/v1/incidents/", "/api/v1/services/", "/api/v1/organisations/"]:
         answer = client.get(page)
         assert answer.status_code == 200, page
@@ -131,8 +137,10 @@ def test_a_webhook_carries_the_organisations_own_words(world, g1, monkeypatch):
     from portal.channels import webhook
 
     found, parent = world
-    of, _one, made = found["acme"]
-    room = Endpoint.objects.create(organisation=of, name="Room", url="https://acme.example/h", secret="whsec_AAAA")
+    of, _one, _made = found["acme"]
+    room = Endpoint.objects.create(
+        organisation=of, name="Room", url="https://acme.example/h", secret="whsec_AAAA"
+    )
     plan = of.support_plan.communication_plan
     plan.rules.create(level="P1", topic="status_update", role="room", channels=["webhook"])
     actions.publish_for_all(
@@ -177,7 +185,10 @@ def mine_of(a1, nordwind):
 def test_an_own_name_is_kept_also_where_anothers_is_part_of_it(mine_of, acme):
     made, of = mine_of
     Organisation.objects.filter(pk=of.pk).update(name="Acme Nord", slug="acme-nord")
-    assert Words("x Acme and Acme Nord y").told("x Acme and Acme Nord y", made) == "x Acme and another customer y"
+    assert (
+        Words("x Acme and Acme Nord y").told("x Acme and Acme Nord y", made)
+        == "x Acme and another customer y"
+    )
     Organisation.objects.filter(pk=of.pk).update(name="Ac", slug="a-c")
     made.organisation.refresh_from_db()
     assert Words("Acme, Ac").told("Acme, Ac", made) == "Acme, another customer"
@@ -245,7 +256,7 @@ def test_a_double_click_sends_once(world, client, g1):
 
 
 def test_the_desk_gathers_takes_out_and_ends(world, client, g1, a1):
-    found, parent = world
+    _found, parent = world
     client.force_login(g1)
     late = incident(a1, T0)
     assert client.post(outage(parent, "attach"), {"children": [late.pk]}).status_code == 302
@@ -263,7 +274,9 @@ def test_the_desk_gathers_takes_out_and_ends(world, client, g1, a1):
     client.post(outage(parent, "restore"), {"text": ""})
     client.post(outage(parent, "resolve"), {"cause": "a", "remedy": "b"})
     assert set(parent.children.values_list("status", flat=True)) == {"resolved"}
-    assert client.post(outage(parent, "resolve"), {"cause": "", "remedy": "b"}, follow=True).status_code == 200
+    assert (
+        client.post(outage(parent, "resolve"), {"cause": "", "remedy": "b"}, follow=True).status_code == 200
+    )
     assert client.get(outage(parent)).status_code == 200
 
 
@@ -298,7 +311,9 @@ def test_the_incidents_own_composer_leaves_updates_of_an_outage_to_its_page(worl
     shown = client.get(reverse("admin:incidents_incident_change", args=[parent.pk])).content.decode()
     assert "publish_status_update" not in shown
     assert outage(parent) in shown
-    child = client.get(reverse("admin:incidents_incident_change", args=[found["acme"][2].pk])).content.decode()
+    child = client.get(
+        reverse("admin:incidents_incident_change", args=[found["acme"][2].pk])
+    ).content.decode()
     assert "publish_status_update" in child
     assert outage(parent) in child
 
@@ -336,7 +351,10 @@ def test_the_api_gathers_writes_and_ends(api, a1, b1, g1):
     reference = made.json()["reference"]
     assert made.json()["done"] == [one.reference, two.reference]
     address = f"/api/v1/incidents/{reference}/"
-    assert [row["reference"] for row in api.get(f"{address}children/").json()] == [two.reference, one.reference]
+    assert [row["reference"] for row in api.get(f"{address}children/").json()] == [
+        two.reference,
+        one.reference,
+    ]
     sent = api.post(
         f"{address}status-updates/", {"summary": "A node failed.", "additions": {two.reference: "Yours too."}}
     )

@@ -179,6 +179,7 @@ def names(theirs):
         "services": "only-theirs",
         "do": "reply",
         "decide": "discard",
+        "outage": "update",
         "history": 1,
         "r": ContentType.objects.get_for_model(Incident).pk,
         "{content_type_id}": theirs.pk,
@@ -191,7 +192,7 @@ def names(theirs):
 def invented(values):
     """The same of what does not exist."""
     made_up = {name: 987654 if isinstance(value, int) else "no-such" for name, value in values.items()}
-    kept = {name: values[name] for name in ("do", "decide", "r", "admin", "confirm-email")}
+    kept = {name: values[name] for name in ("do", "decide", "outage", "r", "admin", "confirm-email")}
     return made_up | kept | {"incidents": "INC-987654", "key": f"{int_to_base36(987654)}-abc-def"}
 
 
