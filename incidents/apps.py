@@ -7,12 +7,13 @@ class IncidentsConfig(AppConfig):
     verbose_name = _("Incidents")
 
     def ready(self) -> None:
-        from incidents import notify, summaries  # noqa: PLC0415 (needs loaded models)
+        from incidents import notify, report_mail, summaries  # noqa: PLC0415 (needs loaded models)
         from incidents.intake import inbox, mail  # noqa: PLC0415
         from incidents.intake.alarms import heartbeat, record  # noqa: PLC0415
 
         notify.register()
         summaries.register()
+        report_mail.register()
         heartbeat.register()
         inbox.register_read("mail", mail.handle, mail.read)
         inbox.register("alarm", record.handle)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from incidents import summaries
+from incidents import report_mail, summaries
 from incidents.intake import inbox, mailbox
 from incidents.intake.alarms.heartbeat import sweep_silence
 from incidents.sweep import sweep
@@ -34,3 +34,8 @@ def sweep_alarm_sources() -> int:
 @shared_task
 def send_daily_summaries() -> int:
     return summaries.send_daily_summaries(timezone.now())
+
+
+@shared_task
+def send_monthly_reports() -> int:
+    return report_mail.send_monthly_reports(timezone.now())

@@ -33,7 +33,8 @@ METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "PUT", "DELETE")
 VERDICTS = {
     # a page without anybody's object: for whoever is signed in, and with their own data only
     "page": """
-        / incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/ profile/ sla/ status/
+        / incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/ profile/ sla/ status/ reports/
+        reports/{month}/ reports/{month}/csv/ reports/{month}/pdf/
     """,
     # a page of somebody's object: 404 for strangers
     "object": """
@@ -41,12 +42,13 @@ VERDICTS = {
         incidents/{reference}/contest/ incidents/{reference}/messages/{pk}/original/
         incidents/{reference}/now/ incidents/{reference}/original/ incidents/{reference}/rca/
         incidents/{reference}/reopening/ incidents/{reference}/replies/ incidents/{reference}/timeline/
-        incidents/{reference}/withdrawal/ knowledge/{slug}/
+        incidents/{reference}/withdrawal/ knowledge/{slug}/ reports/all/
+        reports/all/{month}/ reports/all/{month}/csv/
     """,
     # the same two of the API
     "api": """
         api/v1/articles/ api/v1/incidents/ api/v1/organisations/ api/v1/reference/ api/v1/schema/
-        api/v1/services/
+        api/v1/services/ api/v1/reports/ api/v1/reports/{month}/
     """,
     "api object": """
         api/v1/articles/{slug}/ api/v1/organisations/{slug}/ api/v1/services/{slug}/
@@ -180,6 +182,8 @@ def names(theirs):
         "do": "reply",
         "decide": "discard",
         "outage": "update",
+        "reports": "2026-03",
+        "all": "2026-03",
         "history": 1,
         "r": ContentType.objects.get_for_model(Incident).pk,
         "{content_type_id}": theirs.pk,
@@ -192,7 +196,10 @@ def names(theirs):
 def invented(values):
     """The same of what does not exist."""
     made_up = {name: 987654 if isinstance(value, int) else "no-such" for name, value in values.items()}
-    kept = {name: values[name] for name in ("do", "decide", "outage", "r", "admin", "confirm-email")}
+    kept = {
+        name: values[name]
+        for name in ("do", "decide", "outage", "reports", "all", "r", "admin", "confirm-email")
+    }
     return made_up | kept | {"incidents": "INC-987654", "key": f"{int_to_base36(987654)}-abc-def"}
 
 

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from incidents.intake import inbox
 from incidents.intake.alarms.heartbeat import sweep_silence
+from incidents.report_mail import send_monthly_reports
 from incidents.summaries import send_daily_summaries
 from incidents.sweep import sweep
 from portal import outbox
@@ -20,6 +21,7 @@ class Command(BaseCommand):
         done = sweep(timezone.now())
         done["silent sources"] = sweep_silence(timezone.now())
         done["summaries"] = send_daily_summaries(timezone.now())
+        done["monthly reports"] = send_monthly_reports(timezone.now())
         report = outbox.sweep(timezone.now())
         # What the outbox has just delivered may decide verdicts.
         done["accepted"] += sweep(timezone.now())["accepted"]
