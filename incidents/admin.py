@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from incidents import alarm_desk, desk, inbox_desk, outage_desk, plan_desk, rota_desk
+from incidents import alarm_desk, desk, inbox_desk, outage_desk, plan_desk, promise_desk, rota_desk
 from incidents.models import (
     Article,
     ArticleVersion,
@@ -282,6 +282,12 @@ class SLAPolicyVersionAdmin(RoleAdmin):
     search_fields = ["policy__name"]
     inlines = [TargetInline]
 
+    change_form_before_template = "admin/incidents/slapolicyversion/_move.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        move = self.admin_site.admin_view(promise_desk.move_page)
+        return [path("move/", move, name="incidents_slapolicyversion_move"), *super().get_urls()]
+
     def get_readonly_fields(self, request: HttpRequest, obj: SLAPolicyVersion | None = None) -> list[str]:
         return ["policy"] if obj else []
 
@@ -364,6 +370,7 @@ class SupportPlanAdmin(HistoryAdmin):
         "communication_plan",
         "maintenance_plan",
     ]
+    change_form_before_template = "admin/incidents/supportplan/_move.html"
 
 
 admin.site.register(Shift, rota_desk.ShiftAdmin)

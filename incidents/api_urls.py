@@ -2,7 +2,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView
 from rest_framework.routers import SimpleRouter
 
-from incidents import api
+from incidents import api, report_api
 from incidents.intake.alarms import door
 from portal.api import StandardFormSchema
 
@@ -11,6 +11,7 @@ router.register("incidents", api.IncidentViewSet, basename="api-incident")
 router.register("services", api.ServiceViewSet, basename="api-service")
 router.register("organisations", api.OrganisationViewSet, basename="api-organisation")
 router.register("articles", api.ArticleViewSet, basename="api-article")
+router.register("reports", report_api.ReportViewSet, basename="api-report")
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),

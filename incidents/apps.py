@@ -7,7 +7,7 @@ class IncidentsConfig(AppConfig):
     verbose_name = _("Incidents")
 
     def ready(self) -> None:
-        from incidents import notify, oncall, summaries  # noqa: PLC0415 (needs loaded models)
+        from incidents import notify, oncall, report_mail, summaries  # noqa: PLC0415 (needs loaded models)
         from incidents.intake import inbox, mail  # noqa: PLC0415
         from incidents.intake.alarms import heartbeat, record  # noqa: PLC0415
         from maintenance import audiences  # noqa: PLC0415
@@ -15,6 +15,7 @@ class IncidentsConfig(AppConfig):
         notify.register()
         audiences.ask_rota(oncall.on_duty)
         summaries.register()
+        report_mail.register()
         heartbeat.register()
         inbox.register_read("mail", mail.handle, mail.read)
         inbox.register("alarm", record.handle)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from incidents import summaries
+from incidents import report_mail, summaries
 from incidents.intake import inbox, mailbox
 from incidents.intake.alarms.heartbeat import sweep_silence
 from incidents.intake.alarms.windows import sweep_windows as sweep_overruns
@@ -40,3 +40,8 @@ def send_daily_summaries() -> int:
 @shared_task
 def sweep_windows() -> dict[str, int]:
     return sweep_overruns(timezone.now())
+
+
+@shared_task
+def send_monthly_reports() -> int:
+    return report_mail.send_monthly_reports(timezone.now())

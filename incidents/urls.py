@@ -1,6 +1,6 @@
 from django.urls import path, register_converter
 
-from incidents import original_views, views
+from incidents import original_views, report_pages, views
 from portal.converters import ReferenceConverter
 
 register_converter(ReferenceConverter, "reference")
@@ -28,6 +28,14 @@ urlpatterns = [
         original_views.original,
         name="original",
     ),
+    # the monthly report; for staff of all organisations
+    path("reports/", report_pages.months, name="reports"),
+    path("reports/all/", report_pages.latest, name="report_latest"),
+    path("reports/all/<slug:month>/", report_pages.all_organisations, name="report_all"),
+    path("reports/all/<slug:month>/csv/", report_pages.all_csv, name="report_all_csv"),
+    path("reports/<slug:month>/", report_pages.month, name="report"),
+    path("reports/<slug:month>/csv/", report_pages.month_csv, name="report_csv"),
+    path("reports/<slug:month>/pdf/", report_pages.month_pdf, name="report_pdf"),
     # knowledge and the promise
     path("knowledge/", views.articles, name="articles"),
     path("knowledge/<slug:slug>/", views.article, name="article"),

@@ -39,7 +39,7 @@ from incidents.actions.outage import (
     restore_all,
     unresolved_children,
 )
-from incidents.actions.promise import change_promise, preview_promise
+from incidents.actions.promise import Move, change_promise, preview_promise, preview_promises
 from incidents.actions.solution import (
     document_solution,
     move_release,
@@ -62,6 +62,7 @@ from incidents.actions.work import acknowledge, assign, file_action_plan, start_
 from incidents.actions.writing import add_attachment
 
 __all__ = [
+    "Move",
     "Outcome",
     "Refused",
     "acknowledge",
@@ -102,6 +103,7 @@ __all__ = [
     "plan_release",
     "planned_release",
     "preview_promise",
+    "preview_promises",
     "publish_for_all",
     "publish_scheduled",
     "publish_status_update",

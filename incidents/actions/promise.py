@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +14,7 @@ from incidents.actions.base import Refused, acting
 from incidents.models import Incident, IncidentEvent, SLAPolicyVersion
 from incidents.models.facts import as_fact, promise_for, promise_key, promises_of
 from incidents.models.timeline import PromiseChanged
+from portal.business_time import HorizonError
 from portal.calendars import extend_horizon
 from portal.models import CalendarVersion, User
 
@@ -39,6 +42,52 @@ def preview_promise(
         for clock in before.clocks
         if clock.is_open
     ]
+
+
+@dataclass(frozen=True)
+class Move:
+    """One open incident under other versions: its clocks before and after, or why it cannot move."""
+
+    incident: Incident
+    policy_version: SLAPolicyVersion
+    calendar_version: CalendarVersion
+    rows: list[dict[str, Any]]
+    refusal: str = ""
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether anything about it would change; what stays needs no event."""
+        return (self.policy_version.pk, self.calendar_version.pk) != (
+            self.incident.policy_version_id,
+            self.incident.calendar_version_id,
+        )
+
+
+def preview_promises(
+    incidents: Iterable[Incident],
+    policy_version: SLAPolicyVersion | None,
+    calendar_version: CalendarVersion | None,
+    now: datetime,
+) -> list[Move]:
+    """What moving each incident would do to its open clocks; None keeps its own version. Writes nothing."""
+    moves = (_move(incident, policy_version, calendar_version, now) for incident in incidents)
+    return [move for move in moves if move.is_changing]
+
+
+def _move(
+    incident: Incident,
+    policy_version: SLAPolicyVersion | None,
+    calendar_version: CalendarVersion | None,
+    now: datetime,
+) -> Move:
+    policy = policy_version or incident.policy_version
+    calendar = calendar_version or incident.calendar_version
+    try:
+        rows = preview_promise(incident, policy, calendar, max(now, incident.computed_at))
+    except HorizonError:
+        return Move(incident, policy, calendar, [], _("The calendar version does not reach that far."))
+    late = [row for row in rows if row["is_past"]]
+    return Move(incident, policy, calendar, rows, _("A clock would be due in the past.") if late else "")
 
 
 def _is_past(clock: sla.Clock, now: datetime) -> bool:

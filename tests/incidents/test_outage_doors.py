@@ -137,7 +137,7 @@ def test_a_webhook_carries_the_organisations_own_words(world, g1, monkeypatch):
     from portal.channels import webhook
 
     found, parent = world
-    of, _one, made = found["acme"]
+    of, _one, _made = found["acme"]
     room = Endpoint.objects.create(
         organisation=of, name="Room", url="https://acme.example/h", secret="whsec_AAAA"
     )
@@ -256,7 +256,7 @@ def test_a_double_click_sends_once(world, client, g1):
 
 
 def test_the_desk_gathers_takes_out_and_ends(world, client, g1, a1):
-    found, parent = world
+    _found, parent = world
     client.force_login(g1)
     late = incident(a1, T0)
     assert client.post(outage(parent, "attach"), {"children": [late.pk]}).status_code == 302

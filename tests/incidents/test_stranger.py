@@ -38,7 +38,8 @@ VERDICTS = {
     # a page without anybody's object: for whoever is signed in, and with their own data only
     "page": """
         / announcements/ incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/
-        maintenance/calendar/ maintenance/freezes/ profile/ sla/ status/
+        maintenance/calendar/ maintenance/freezes/ profile/ sla/ status/ reports/
+        reports/{month}/ reports/{month}/csv/ reports/{month}/pdf/
     """,
     # a page of somebody's object: 404 for strangers
     "object": """
@@ -47,7 +48,8 @@ VERDICTS = {
         incidents/{reference}/now/ incidents/{reference}/original/ incidents/{reference}/rca/
         incidents/{reference}/reopening/ incidents/{reference}/replies/ incidents/{reference}/timeline/
         incidents/{reference}/withdrawal/ knowledge/{slug}/ maintenance/{reference}/calendar.ics
-        announcements/{pk}/ status/{slug}/ status/{slug}/subscription/
+        announcements/{pk}/ status/{slug}/ status/{slug}/subscription/ reports/all/
+        reports/all/{month}/ reports/all/{month}/csv/
         maintenance/{reference}/ maintenance/{reference}/now/ maintenance/{reference}/timeline/
         maintenance/{reference}/consents/{pk}/ maintenance/freezes/{pk}/withdrawal/
     """,
@@ -55,6 +57,7 @@ VERDICTS = {
     "api": """
         api/v1/announcements/ api/v1/articles/ api/v1/freezes/ api/v1/incidents/ api/v1/maintenance-windows/
         api/v1/organisations/ api/v1/reference/ api/v1/schema/ api/v1/services/ api/v1/standard-form/
+        api/v1/reports/ api/v1/reports/{month}/
     """,
     "api object": """
         api/v1/announcements/{pk}/ api/v1/announcements/{pk}/publication/
@@ -230,6 +233,9 @@ def names(theirs):
         "status": "only-theirs",
         "do": "reply",
         "decide": "discard",
+        "outage": "update",
+        "reports": "2026-03",
+        "all": "2026-03",
         "history": 1,
         "r": ContentType.objects.get_for_model(Incident).pk,
         "{content_type_id}": theirs.pk,
@@ -242,7 +248,10 @@ def names(theirs):
 def invented(values):
     """The same of what does not exist."""
     made_up = {name: 987654 if isinstance(value, int) else "no-such" for name, value in values.items()}
-    kept = {name: values[name] for name in ("do", "decide", "r", "admin", "confirm-email")}
+    kept = {
+        name: values[name]
+        for name in ("do", "decide", "outage", "reports", "all", "r", "admin", "confirm-email")
+    }
     named = {
         "incidents": "INC-987654",
         "maintenance": "MW-987654",

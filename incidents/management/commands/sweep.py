@@ -8,6 +8,7 @@ from django.utils import timezone
 from incidents.intake import inbox
 from incidents.intake.alarms.heartbeat import sweep_silence
 from incidents.intake.alarms.windows import sweep_windows
+from incidents.report_mail import send_monthly_reports
 from incidents.summaries import send_daily_summaries
 from incidents.sweep import sweep
 from maintenance.sweep import sweep as sweep_maintenance
@@ -25,6 +26,7 @@ class Command(BaseCommand):
         done["summaries"] = send_daily_summaries(timezone.now())
         done["announcements"] = announcing.publish_due(timezone.now())
         done["service states told"] = status_mails.tell_status(timezone.now())
+        done["monthly reports"] = send_monthly_reports(timezone.now())
         report = outbox.sweep(timezone.now())
         # What the outbox has just delivered may decide verdicts.
         done["accepted"] += sweep(timezone.now())["accepted"]
