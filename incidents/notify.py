@@ -100,6 +100,11 @@ def _under_rules(incident: Incident, topic: str, now: datetime, *, is_for_staff:
             yield Heard(person, rule.channels, rule.is_every_channel, endpoint)
 
 
+def customers_by_topic(incident: Incident, topic: str, now: datetime) -> list[Heard]:
+    """The customer's people and rooms that the plan names for a topic, for what is told by another file."""
+    return list(_under_rules(incident, topic, now, is_for_staff=False))
+
+
 def who_is_late_told(incident: Incident, event: IncidentEvent | None, now: datetime) -> Iterator[Heard]:
     """The plan's people for lateness, and those whom a chain names for just these clocks."""
     yield from _under_rules(incident, Topic.LATENESS, now, is_for_staff=False)
@@ -181,6 +186,7 @@ NOTICES: dict[str, list[Notice]] = {
     "withdrawn": [to_staff("staff_withdrawn")],
     "marked_duplicate": [by_person("marked_duplicate", Topic.SOLUTION)],
     "rca_requested": [to_staff("staff_rca_requested")],
+    "rca_published": [],  # its readers are told by `rca_notify`
     "clock_warned": [],
     "clock_breached": [],
     "escalated": [page("staff_clock_warned"), page("staff_clock_breached")],
@@ -214,13 +220,13 @@ def announce(incident: Incident, events: Sequence[IncidentEvent], now: datetime)
     """Queue what the events cause, in the verb's transaction."""
     for event in events:
         for notice in notices_of(event, events):
-            for heard in _once_each(notice.audience(incident, event, now)):
+            for heard in once_each(notice.audience(incident, event, now)):
                 is_author = heard.person is not None and heard.person.pk == event.by_id
                 if not (notice.skips_author and is_author):
                     _queue(incident, event, notice, heard, now)
 
 
-def _once_each(audience: Iterable[Heard]) -> list[Heard]:
+def once_each(audience: Iterable[Heard]) -> list[Heard]:
     """Each person and room once, by the most channels that any of their roles gives them."""
     found: dict[str, Heard] = {}
     for heard in audience:
@@ -396,4 +402,4 @@ def who_would_hear(
         for heard in notice.audience(incident, None, now)
         if not (notice.skips_author and by and heard.person and heard.person.pk == by.pk)
     ]
-    return _once_each(found)
+    return once_each(found)

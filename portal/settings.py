@@ -239,6 +239,7 @@ CELERY_BEAT_SCHEDULE = {
     "alarm sources": {"task": "incidents.tasks.sweep_alarm_sources", "schedule": 15.0},
     "clocks": {"task": "incidents.tasks.sweep_incidents", "schedule": 5.0},
     "calendars": {"task": "portal.tasks.extend_calendars", "schedule": crontab(hour="3", minute="17")},
+    "RCAs": {"task": "incidents.tasks.remind_of_rcas", "schedule": crontab(minute="*/5")},
     "summaries": {"task": "incidents.tasks.send_daily_summaries", "schedule": crontab(minute="*/5")},
 }
 OUTBOX_LEASE_SECONDS = env.int("OUTBOX_LEASE_SECONDS", default=120)

@@ -7,18 +7,20 @@ from django.utils import timezone
 
 from incidents.intake import inbox
 from incidents.intake.alarms.heartbeat import sweep_silence
+from incidents.rca_sweep import sweep_rca
 from incidents.summaries import send_daily_summaries
 from incidents.sweep import sweep
 from portal import outbox
 
 
 class Command(BaseCommand):
-    help = "One pass of the clockwork: inbox, clocks, scheduled updates, closings, summaries, outbox."
+    help = "One pass of the clockwork: inbox, clocks, scheduled updates, closings, RCA reminders, summaries, outbox."
 
     def handle(self, *args: Any, **options: Any) -> None:
         read = inbox.sweep(timezone.now())
         done = sweep(timezone.now())
         done["silent sources"] = sweep_silence(timezone.now())
+        done |= sweep_rca(timezone.now())
         done["summaries"] = send_daily_summaries(timezone.now())
         report = outbox.sweep(timezone.now())
         # What the outbox has just delivered may decide verdicts.
