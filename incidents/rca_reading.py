@@ -363,6 +363,14 @@ def copies_for_window(window: MaintenanceWindow, user: User, organisation: str =
     return [copy for copy in rows if copy.organisation_id == rows[0].organisation_id]
 
 
+def prevented_by(incident: Incident, user: User) -> list[PreventionAction]:
+    """The actions that should have prevented the incident, of RCAs that `user` may read."""
+    rows = PreventionAction.objects.filter(recurrences__incident=incident)
+    if not user.is_agent:
+        rows = rows.filter(rca__versions__copies__organisation=incident.organisation_id)
+    return list(rows.select_related("rca__incident", "rca__window").distinct().order_by("pk"))
+
+
 def _ordered(copies: Any) -> list[RCACopy]:
     related = ("version__rca__incident", "version__rca__window", "version__author", "version__reviewer")
     rows = list(copies.select_related(*related, "organisation", "accepted_by"))

@@ -1,6 +1,6 @@
 from django.urls import path, register_converter
 
-from incidents import original_views, views
+from incidents import original_views, rca_views, views
 from portal.converters import ReferenceConverter
 
 register_converter(ReferenceConverter, "reference")
@@ -20,13 +20,27 @@ urlpatterns = [
     path("incidents/<reference:reference>/confirmation/", views.confirmation, name="confirmation"),
     path("incidents/<reference:reference>/reopening/", views.reopening, name="reopening"),
     path("incidents/<reference:reference>/withdrawal/", views.withdrawal, name="withdrawal"),
-    path("incidents/<reference:reference>/rca/", views.rca, name="rca"),
+    path("incidents/<reference:reference>/rca/", rca_views.rca, name="rca"),
+    path("incidents/<reference:reference>/rca/pdf/", rca_views.rca_pdf, name="rca_pdf"),
+    path("incidents/<reference:reference>/rca/comments/", rca_views.rca_comments, name="rca_comments"),
+    path("incidents/<reference:reference>/rca/acceptance/", rca_views.rca_acceptance, name="rca_acceptance"),
     path("incidents/<reference:reference>/attachments/<int:pk>/", views.attachment, name="attachment"),
     path("incidents/<reference:reference>/original/", original_views.report_original, name="report_original"),
     path(
         "incidents/<reference:reference>/messages/<int:pk>/original/",
         original_views.original,
         name="original",
+    ),
+    # the RCA of a maintenance window
+    path("maintenance/<str:reference>/rca/", rca_views.window_rca, name="window_rca"),
+    path("maintenance/<str:reference>/rca/pdf/", rca_views.window_rca_pdf, name="window_rca_pdf"),
+    path(
+        "maintenance/<str:reference>/rca/comments/", rca_views.window_rca_comments, name="window_rca_comments"
+    ),
+    path(
+        "maintenance/<str:reference>/rca/acceptance/",
+        rca_views.window_rca_acceptance,
+        name="window_rca_acceptance",
     ),
     # knowledge and the promise
     path("knowledge/", views.articles, name="articles"),

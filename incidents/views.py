@@ -29,6 +29,7 @@ from incidents.forms import (
     WithdrawForm,
 )
 from incidents.models import Article, Attachment, Channel, Incident
+from incidents.rca_reading import copies_for_incident, prevented_by
 from incidents.timeline_view import timeline_items
 from portal import access
 from portal.access import person_of
@@ -190,6 +191,8 @@ def detail_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "can_request_rca": actions.can_request_rca(incident),
         "release": actions.planned_release(incident),
         "alarms": present.alarms_of(incident, user),
+        "has_rca": bool(copies_for_incident(incident, user)),
+        "should_not_have_been": prevented_by(incident, user),
     }
 
 
