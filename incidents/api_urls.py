@@ -28,7 +28,11 @@ def rca_paths(prefix: str, door: type[rca_api.RCADoor], name: str, **more: str) 
         "recurrences/": {"post": "recurrence"},
     }
     return [
-        path(f"{base}{noun}", door.as_view(methods), name=f"{name}-{noun.strip('/') or 'rca'}")
+        path(
+            f"{base}{noun}",
+            door.as_view({**methods}),
+            name=f"{name}-{noun.split('/<')[0].strip('/') or 'rca'}",
+        )
         for noun, methods in nouns.items()
     ]
 

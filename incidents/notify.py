@@ -81,12 +81,12 @@ def by_plan(topic: str, *, is_for_staff: bool) -> Audience:
     def audience(incident: Incident, event: IncidentEvent | None, now: datetime) -> Iterator[Heard]:
         if is_for_staff and topic in (Topic.RECEIPT, Topic.ALARM) and incident.parent_id:
             return  # one outage, many customers: the team is called once, by the parent
-        yield from _under_rules(incident, topic, now, is_for_staff=is_for_staff)
+        yield from under_rules(incident, topic, now, is_for_staff=is_for_staff)
 
     return audience
 
 
-def _under_rules(incident: Incident, topic: str, now: datetime, *, is_for_staff: bool) -> Iterator[Heard]:
+def under_rules(incident: Incident, topic: str, now: datetime, *, is_for_staff: bool) -> Iterator[Heard]:
     # A customer who claimed a P1 hears as one of a P1, also of the verdict that lowers it.
     level = incident.level if is_for_staff else min(incident.level, incident.claimed_level)
     room = None if is_for_staff else room_of(incident.organisation)
@@ -100,14 +100,9 @@ def _under_rules(incident: Incident, topic: str, now: datetime, *, is_for_staff:
             yield Heard(person, rule.channels, rule.is_every_channel, endpoint)
 
 
-def customers_by_topic(incident: Incident, topic: str, now: datetime) -> list[Heard]:
-    """The customer's people and rooms that the plan names for a topic, for what is told by another file."""
-    return list(_under_rules(incident, topic, now, is_for_staff=False))
-
-
 def who_is_late_told(incident: Incident, event: IncidentEvent | None, now: datetime) -> Iterator[Heard]:
     """The plan's people for lateness, and those whom a chain names for just these clocks."""
-    yield from _under_rules(incident, Topic.LATENESS, now, is_for_staff=False)
+    yield from under_rules(incident, Topic.LATENESS, now, is_for_staff=False)
     names = [name.split("/") for name in event.payload["clocks"]] if event else []
     late = {(kind, level) for kind, _cycle, level, _ordinal in names}
     for step in steps_of(plan_of(incident.organisation_id)):

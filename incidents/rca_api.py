@@ -36,7 +36,7 @@ class RCADoor(Door):
     """What the doors of both kinds share. A subclass says what the address names."""
 
     queryset = RCA.objects.none()
-    pagination_class = None
+    pagination_class = None  # type: ignore[assignment]
     serializer_class = shapes.RCASerializer
 
     def subject(self) -> Incident | MaintenanceWindow:

@@ -251,7 +251,7 @@ def refused_text(request: HttpRequest, rca: RCA, editor: Editor, refused: action
 def differing(rca: RCA, editor: Editor) -> list[tuple[Any, str]]:
     """What stands in the RCA now, where it is not what was typed."""
     typed = editor.inputs()
-    found = [
+    found: list[tuple[Any, str]] = [
         (TEXT_LABELS[name], getattr(rca, name))
         for name in RCA.TEXTS
         if getattr(rca, name) != typed["texts"][name]

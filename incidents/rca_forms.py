@@ -221,7 +221,8 @@ class RecurrenceForm(forms.Form):
         data = super().clean() or {}
         earlier = Incident.objects.by_reference(data.get("reference", "").strip().upper()).first()
         found = PreventionAction.objects.filter(
-            rca__incident=(earlier.parent_id or earlier.pk) if earlier else None, number=data.get("number")
+            rca__incident=(earlier.parent_id or earlier.pk) if earlier else None,
+            number=data.get("number") or 0,
         ).select_related("rca")
         data["action"] = found.first()
         if data["action"] is None:

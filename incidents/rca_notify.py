@@ -54,7 +54,7 @@ def of_organisation(rca: RCA, organisation: Organisation, now: datetime) -> list
         heard = [
             found
             for incident in incidents_of(rca, organisation)
-            for found in notify.customers_by_topic(incident, Topic.RCA, now)
+            for found in notify.under_rules(incident, Topic.RCA, now, is_for_staff=False)
         ]
         return notify.once_each(heard)
     invited = Invitation.objects.filter(window=rca.window_id, organisation=organisation)

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from incidents import actions, present, views
 from incidents.forms import MARKDOWN_HELP, text_field
@@ -44,6 +44,13 @@ class Subject:
 
     def url(self, noun: str = "") -> str:
         return reverse(f"incidents:{self.room}{noun}", args=[self.of.reference])
+
+    @property
+    def back(self) -> str:
+        """The page of what the RCA is about."""
+        if isinstance(self.of, Incident):
+            return self.of.get_absolute_url()
+        return f"{reverse('maintenance:list')}{self.of.reference}/"
 
     def chosen(self, request: HttpRequest) -> RCACopy:
         """The version that the address asks for, else the latest. Http404 where there is none."""
@@ -148,7 +155,10 @@ def window_rca_pdf(request: HttpRequest, reference: str) -> HttpResponse:
 
 
 def comment(request: HttpRequest, subject: Subject) -> HttpResponse:
+    """POST comments; a GET, of a mail's scanner say, only leads to the page."""
     copy = subject.chosen(request)
+    if request.method != "POST":
+        return redirect(subject.url())
     form = CommentForm(request.POST)
     if not form.is_valid():
         return rca_page(request, subject, form, 400)
@@ -169,6 +179,10 @@ def comment(request: HttpRequest, subject: Subject) -> HttpResponse:
 
 
 def accept(request: HttpRequest, subject: Subject) -> HttpResponse:
+    """POST accepts for the organisation; a GET only leads to the page."""
+    if request.method != "POST":
+        subject.chosen(request)
+        return redirect(subject.url())
     wanted = request.POST.get("version", "")
     copy = get_object_or_404(
         RCACopy.objects.visible_to(person_of(request)).select_related("version__rca", "organisation"),
@@ -204,24 +218,24 @@ def done(
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def rca_comments(request: HttpRequest, reference: str) -> HttpResponse:
     return comment(request, incident_subject(request, reference))
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def window_rca_comments(request: HttpRequest, reference: str) -> HttpResponse:
     return comment(request, window_subject(request, reference))
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def rca_acceptance(request: HttpRequest, reference: str) -> HttpResponse:
     return accept(request, incident_subject(request, reference))
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def window_rca_acceptance(request: HttpRequest, reference: str) -> HttpResponse:
     return accept(request, window_subject(request, reference))

@@ -40,7 +40,7 @@ class Redactor:
         """The text without any of the secrets."""
         text = unicodedata.normalize("NFC", text)
         for pattern, instead in self._patterns:
-            text = pattern.sub(lambda _found, word=instead: word, text)
+            text = instead.join(_around(pattern, text))
         return text
 
     def within(self, value: Any) -> Any:
@@ -52,6 +52,14 @@ class Redactor:
         if isinstance(value, list | tuple):
             return [self.within(item) for item in value]
         return value
+
+
+def _around(pattern: re.Pattern[str], text: str) -> list[str]:
+    """What stands between the matches."""
+    ends = [0]
+    for found in pattern.finditer(text):
+        ends += found.span()
+    return [text[start:end] for start, end in zip(ends[::2], [*ends[1::2], len(text)], strict=True)]
 
 
 def _pattern(secret: Secret) -> str:

@@ -117,7 +117,7 @@ def promises(reading: Reading) -> list[tuple[str, str, bool]]:
 
 
 def _verdict(row: dict[str, str | None]) -> str:
-    due, met = (moment(moment_of(row[name])) if row[name] else "" for name in ("due_at", "met_at"))
+    due, met = (moment(moment_of(row[name] or "")) if row[name] else "" for name in ("due_at", "met_at"))
     told = {"due": due, "met": met}
     if not met:
         return _("due by %(due)s, missed") % told

@@ -7,6 +7,8 @@ from datetime import date, timedelta
 from incidents import actions
 from incidents.actions import ActionInput, MomentInput, RedactionInput
 from incidents.models import RCA, Incident
+from maintenance.models import MaintenanceWindow, WindowOrganisation
+from portal.models import Service
 from tests.conftest import T0
 from tests.factories import incident
 
@@ -83,5 +85,29 @@ def revised(rca: RCA, author, reviewer, now, note="We found more.", **save) -> R
     return rca
 
 
+def window_for(organisation, g1, m1):
+    window = MaintenanceWindow.objects.create(
+        title="Move the database",
+        description="x",
+        status="rolled_back",
+        starts_at=T0,
+        ends_at=at(120),
+        rollback_decision_at=at(60),
+        owner=g1,
+        author=m1,
+        announced_at=at(-9000),
+        started_at=T0,
+        overrun_at=at(120),
+        rollback_ordered_at=at(130),
+        ended_at=at(180),
+        outcome="Rolled back; nothing is lost.",
+    )
+    WindowOrganisation.objects.create(window=window, organisation=organisation, since=T0)
+    window.posts.create(author=g1, text="Half of the steps are done.\nMore.", at=at(70))
+    window.posts.create(author=g1, text="Internal words.", at=at(71), is_public=False)
+    window.affected.create(service=Service.objects.order_by("pk")[0], impact="outage")
+    return window
+
+
 __all__ = ["DUE", "MomentInput", "RedactionInput", "approved", "at", "one_action", "published", "rca_of"]
-__all__ += ["resolved", "revised", "written"]
+__all__ += ["resolved", "revised", "window_for", "written"]

@@ -9,7 +9,6 @@ from incidents.actions import ActionInput, Refused
 from incidents.clockwork import differences
 from incidents.defaults import plan_for, vendor_organisation
 from incidents.models import RCA, Incident, RCACopy, RCAEvent, RCARemark
-from maintenance.models import MaintenanceWindow, WindowOrganisation
 from portal.models import Service
 from tests.conftest import T0
 from tests.factories import clock, incident
@@ -23,6 +22,7 @@ from tests.incidents.rca_world import (
     rca_of,
     resolved,
     revised,
+    window_for,
     written,
 )
 
@@ -377,30 +377,6 @@ def test_a_child_resolved_after_the_publication_owes_nothing(a1, b1, g1, g2):
 
 
 # --- a maintenance window ---
-
-
-def window_for(organisation, g1, m1):
-    window = MaintenanceWindow.objects.create(
-        title="Move the database",
-        description="x",
-        status="rolled_back",
-        starts_at=T0,
-        ends_at=at(120),
-        rollback_decision_at=at(60),
-        owner=g1,
-        author=m1,
-        announced_at=at(-9000),
-        started_at=T0,
-        overrun_at=at(120),
-        rollback_ordered_at=at(130),
-        ended_at=at(180),
-        outcome="Rolled back; nothing is lost.",
-    )
-    WindowOrganisation.objects.create(window=window, organisation=organisation, since=T0)
-    window.posts.create(author=g1, text="Half of the steps are done.\nMore.", at=at(70))
-    window.posts.create(author=g1, text="Internal words.", at=at(71), is_public=False)
-    window.affected.create(service=Service.objects.order_by("pk")[0], impact="outage")
-    return window
 
 
 def test_the_rca_of_a_window(acme, a1, g1, g2, m1):

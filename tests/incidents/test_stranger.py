@@ -22,10 +22,12 @@ from rest_framework.test import APIClient
 from incidents import actions
 from incidents.defaults import plan_for
 from incidents.desk import write_version
-from incidents.models import Article, Attachment, Incident, Message
+from incidents.models import RCA, Article, Attachment, Incident, Message
+from maintenance.models import MaintenanceWindow
 from portal.models import ApiToken, Membership, Organisation, Service, ServiceSubscription, User
 from tests.conftest import T0
-from tests.factories import CANARY, incident
+from tests.factories import CANARY, agent, incident
+from tests.incidents.rca_world import one_action, published, window_for
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "PUT", "DELETE")
 
@@ -41,7 +43,11 @@ VERDICTS = {
         incidents/{reference}/contest/ incidents/{reference}/messages/{pk}/original/
         incidents/{reference}/now/ incidents/{reference}/original/ incidents/{reference}/rca/
         incidents/{reference}/reopening/ incidents/{reference}/replies/ incidents/{reference}/timeline/
+        incidents/{reference}/rca/acceptance/ incidents/{reference}/rca/comments/
+        incidents/{reference}/rca/pdf/
         incidents/{reference}/withdrawal/ knowledge/{slug}/
+        maintenance/{reference}/rca/ maintenance/{reference}/rca/acceptance/
+        maintenance/{reference}/rca/comments/ maintenance/{reference}/rca/pdf/
     """,
     # the same two of the API
     "api": """
@@ -63,6 +69,21 @@ VERDICTS = {
         api/v1/incidents/{reference}/replies/ api/v1/incidents/{reference}/resolution/
         api/v1/incidents/{reference}/restoration/ api/v1/incidents/{reference}/status-updates/
         api/v1/incidents/{reference}/withdrawal/
+        api/v1/incidents/{reference}/rca/acceptance/ api/v1/incidents/{reference}/rca/actions/
+        api/v1/incidents/{reference}/rca/actions/{number}/ api/v1/incidents/{reference}/rca/comments/
+        api/v1/incidents/{reference}/rca/draft/ api/v1/incidents/{reference}/rca/publication/
+        api/v1/incidents/{reference}/rca/recurrences/ api/v1/incidents/{reference}/rca/review/
+        api/v1/incidents/{reference}/rca/submission/
+        api/v1/maintenance-windows/{reference}/rca/
+        api/v1/maintenance-windows/{reference}/rca/acceptance/
+        api/v1/maintenance-windows/{reference}/rca/actions/
+        api/v1/maintenance-windows/{reference}/rca/actions/{number}/
+        api/v1/maintenance-windows/{reference}/rca/comments/
+        api/v1/maintenance-windows/{reference}/rca/draft/
+        api/v1/maintenance-windows/{reference}/rca/publication/
+        api/v1/maintenance-windows/{reference}/rca/recurrences/
+        api/v1/maintenance-windows/{reference}/rca/review/
+        api/v1/maintenance-windows/{reference}/rca/submission/
     """,
     # signing in and what belongs to one's own account
     "account": """
@@ -153,9 +174,22 @@ def theirs(b1, g1, nordwind, acme):
     upload = SimpleUploadedFile(f"{CANARY}.txt", CANARY.encode())
     made = incident(b1, T0, title=f"{CANARY} down", description=CANARY, files=[upload])
     actions.add_note(made, by=g1, now=T0, channel="admin", text=f"internal {CANARY}")
+    publish_rcas(made, g1)
     guide = Article.objects.create(slug="their-guide", organisation=nordwind)
     write_version(guide, by=g1, now=T0, title=f"How to {CANARY}", text=CANARY, is_published=True)
     return made
+
+
+def publish_rcas(made, author):
+    """What they read: an RCA of the incident, and one of a maintenance window."""
+    reviewer = agent("reviewer@briqmind.example", "Rea Viewer")
+    window = window_for(made.organisation, author, reviewer)
+    MaintenanceWindow.objects.filter(pk=window.pk).update(title=f"Move {CANARY}")
+    for subject in ({"incident": made}, {"window": window}):
+        rca = RCA.objects.create(owed_since=T0, **subject)
+        published(
+            rca, author, reviewer, T0, texts={"root_cause": CANARY}, acts=[one_action(author, text=CANARY)]
+        )
 
 
 @pytest.fixture
@@ -177,6 +211,12 @@ def names(theirs):
         "organisations": theirs.organisation.slug,
         "services": "only-theirs",
         "do": "reply",
+        "maintenance": MaintenanceWindow.objects.get().reference,
+        "maintenance-windows": MaintenanceWindow.objects.get().reference,
+        "actions": 1,
+        "{number}": "move_action",
+        "as": theirs.organisation.slug,
+        "recurrence": theirs.pk,
         "decide": "discard",
         "history": 1,
         "r": ContentType.objects.get_for_model(Incident).pk,
@@ -191,6 +231,8 @@ def invented(values):
     """The same of what does not exist."""
     made_up = {name: 987654 if isinstance(value, int) else "no-such" for name, value in values.items()}
     kept = {name: values[name] for name in ("do", "decide", "r", "admin", "confirm-email")}
+    kept["{number}"] = values["{number}"]
+    kept |= {"maintenance": "MW-987654", "maintenance-windows": "MW-987654"}
     return made_up | kept | {"incidents": "INC-987654", "key": f"{int_to_base36(987654)}-abc-def"}
 
 
@@ -704,6 +746,7 @@ def test_a_viewer_reads_but_does_not_write(client, a1, a3):
 def test_a_customer_never_reads_a_note(client, a1, g1):
     made = incident(a1, T0)
     actions.add_note(made, by=g1, now=T0, channel="admin", text=f"internal {CANARY}")
+    publish_rcas(made, g1)
     client.force_login(a1)
     for address in ("", "timeline/", "now/"):
         assert CANARY not in client.get(made.get_absolute_url() + address).content.decode()

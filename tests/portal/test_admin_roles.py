@@ -15,7 +15,16 @@ from django.urls import reverse
 
 from incidents import actions
 from incidents.desk import VIEWS
-from incidents.models import Alarm, CannedText, InboundMessage, Shift, SLAPolicy, SLAPolicyVersion, SLATarget
+from incidents.models import (
+    RCA,
+    Alarm,
+    CannedText,
+    InboundMessage,
+    Shift,
+    SLAPolicy,
+    SLAPolicyVersion,
+    SLATarget,
+)
 from portal import calendars
 from portal.admin_base import RoleMixin
 from portal.models import (
@@ -44,6 +53,7 @@ incidents.cannedtext          v---   vacd   vacd   vacd
 incidents.communicationplan   v---   v---   vac-   vac-
 incidents.inboundmessage      v---   v---   v---   v---
 incidents.incident            va--   va--   va--   va--
+incidents.rca                 v---   v---   v---   v---
 incidents.shift               v---   vacd   vacd   vacd
 incidents.slapolicy           v---   v---   vac-   vac-
 incidents.slapolicyversion    v---   v---   vac-   vac-
@@ -129,6 +139,7 @@ def world(people, a1, b1):
     source, _token = alarm_senders.source("generic", organisation=made.organisation)
     Alarm.objects.create(source=source, fingerprint="f", title="Down", first_at=T0, last_at=T0)
     article(people["agent"], T0)
+    RCA.objects.create(incident=made, owed_since=T0)
     CannedText.objects.create(title="Hello", text="Hello")
     Endpoint.objects.create(
         name="Room", url="https://hooks.example.com/path-of-it", secret="whsec_aHVzaC1odXNo"
