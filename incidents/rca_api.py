@@ -42,6 +42,10 @@ class RCADoor(Door):
     def subject(self) -> Incident | MaintenanceWindow:
         raise NotImplementedError
 
+    def get_object(self) -> Any:
+        """What the framework asks for by itself, to answer OPTIONS."""
+        return self.subject()
+
     def own_copies(self, subject: Any) -> list[RCACopy]:
         raise NotImplementedError
 

@@ -7,8 +7,9 @@ from typing import Any
 from django.conf import settings
 
 from incidents.models import RCA
-from incidents.rca_reading import Reading
+from incidents.rca_reading import Reading, moment_of
 from incidents.standard_rca import TEXT_LABELS, promises, rca_form
+from portal.models.service_impact import Impact
 from portal.pdf import render_pdf
 
 TEMPLATE = "documents/rca.html"
@@ -30,6 +31,7 @@ def context_of(reading: Reading) -> dict[str, Any]:
         "starts_at": reading.at("starts_at"),
         "ends_at": reading.at("ends_at"),
         "ended_at": reading.at("ended_at"),
+        "felt": felt(reading),
         "promises": promises(reading),
         "brand": settings.SUPPORT_BRAND,
     }
@@ -37,6 +39,22 @@ def context_of(reading: Reading) -> dict[str, Any]:
 
 def _sections(reading: Reading, names: tuple[str, ...]) -> list[tuple[str, str]]:
     return [(str(TEXT_LABELS[name]), reading.text[name]) for name in names if reading.text[name]]
+
+
+def felt(reading: Reading) -> list[dict[str, Any]]:
+    """What was felt of each service, from when until when; rows without times are left to the form."""
+    return [
+        {
+            "name": row["name"],
+            "impact": row["impact"],
+            "word": str(Impact(row["impact"]).label),
+            "since": moment_of(row["from"]),
+            "until": moment_of(row["until"]) if row["until"] else None,
+            "is_planned": row["is_planned"],
+        }
+        for row in reading.content["services"]
+        if row.get("from")
+    ]
 
 
 def pdf_of(reading: Reading) -> bytes:

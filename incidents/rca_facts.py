@@ -10,11 +10,12 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from incidents.models import RCA, Incident, IncidentEvent, StatusUpdate
-from incidents.present import ClockView, clock_views, duration_text
+from incidents.present import duration_text
+from incidents.rca_reading import moment_of, promised
+from incidents.standard_rca import promise_label
 from maintenance.models import MaintenanceWindow
 from portal.models import Service, ServiceImpact, User
 from portal.models.service_impact import Impact
-from portal.templatetags.portal_tags import moment
 
 WORST = [Impact.NONE, Impact.REDUCED_REDUNDANCY, Impact.DEGRADED, Impact.OUTAGE]
 MOMENT_LENGTH = 500
@@ -36,7 +37,7 @@ class Draft:
 
 
 def draft_of(rca: RCA, now: datetime) -> Draft:
-    """The first draft, worded in the active language and zone."""
+    """The first draft, worded in the active language. It names no clock times: each reader has a zone of their own."""
     if rca.window is not None:
         return _of_window(rca.window)
     assert rca.incident is not None
@@ -47,15 +48,15 @@ def draft_of(rca: RCA, now: datetime) -> Draft:
 
 
 def _of_incident(incident: Incident, now: datetime) -> Draft:
-    views = [] if incident.children.exists() else clock_views(incident, now)
+    kept = [] if incident.children.exists() else promised(incident)
     resolved = _resolved(incident)
     texts = {
         "summary": _summary(incident, resolved),
         "impact": _impact([incident.reference, *(child.reference for child in incident.children.all())]),
         "detection": _detection(incident),
         "root_cause": resolved.cause,
-        "went_well": _bullets(views, is_kept=True),
-        "went_badly": _bullets(views, is_kept=False),
+        "went_well": _bullets(kept, is_kept=True),
+        "went_badly": _bullets(kept, is_kept=False),
     }
     texts["impact"] = "\n".join(filter(None, [texts["impact"], _levels(incident, now)]))
     return Draft(texts, moments_of(incident))
@@ -74,7 +75,7 @@ def _summary(incident: Incident, resolved: Incident) -> str:
 
 
 def _impact(references: Iterable[str]) -> str:
-    """One line a service: the worst that was felt, since when, until when, how long."""
+    """One line a service: the worst that was felt, and how long; each copy has the times of its own."""
     rows = ServiceImpact.objects.filter(source__in=list(references)).select_related("service")
     by_service: dict[Service, list[ServiceImpact]] = {}
     for row in rows.order_by("service__position", "service__name", "from_at", "pk"):
@@ -84,15 +85,12 @@ def _impact(references: Iterable[str]) -> str:
 
 def _felt(service: Service, rows: list[ServiceImpact]) -> str:
     worst = max((Impact(row.impact) for row in rows), key=WORST.index)
-    since = min(row.from_at for row in rows)
+    felt = {"service": service.name, "impact": worst.label}
     ends = [row.until_at for row in rows if row.until_at]
-    felt = {"service": service.name, "impact": worst.label, "since": moment(since)}
     if len(ends) < len(rows):
-        return _("%(service)s: %(impact)s since %(since)s") % felt
-    until = max(ends)
-    length = duration_text(int((until - since).total_seconds()))
-    felt |= {"until": moment(until), "length": length}
-    return _("%(service)s: %(impact)s from %(since)s until %(until)s (%(length)s)") % felt
+        return _("%(service)s: %(impact)s, not over yet") % felt
+    seconds = (max(ends) - min(row.from_at for row in rows)).total_seconds()
+    return _("%(service)s: %(impact)s for %(length)s") % (felt | {"length": duration_text(int(seconds))})
 
 
 def _levels(incident: Incident, now: datetime) -> str:
@@ -112,17 +110,16 @@ def _levels(incident: Incident, now: datetime) -> str:
 
 
 REPORTED_BY: dict[str, Callable[[], str]] = {
-    "alarm": lambda: _("An alarm reported it at %(at)s."),
-    "mail": lambda: _("It was reported by e-mail, received at %(at)s."),
-    "api": lambda: _("It was reported by the API at %(at)s."),
-    "telephone": lambda: _("It was reported by telephone at %(at)s."),
+    "alarm": lambda: _("An alarm reported it."),
+    "mail": lambda: _("It was reported by e-mail."),
+    "api": lambda: _("It was reported by the API."),
+    "telephone": lambda: _("It was reported by telephone."),
 }
 
 
 def _detection(incident: Incident) -> str:
-    """How it was reported, when, and how long it took until a person had it."""
-    words = REPORTED_BY.get(incident.channel, lambda: _("It was reported in the portal at %(at)s."))()
-    lines = [words % {"at": moment(incident.opened_at)}]
+    """How it was reported, and how long it took until a person had it."""
+    lines = [REPORTED_BY.get(incident.channel, lambda: _("It was reported in the portal."))()]
     taken = incident.acknowledged_at or incident.first_response_at
     if taken and taken >= incident.opened_at:
         delay = duration_text(int((taken - incident.opened_at).total_seconds()))
@@ -130,24 +127,27 @@ def _detection(incident: Incident) -> str:
     return " ".join(lines)
 
 
-def _bullets(views: Iterable[ClockView], *, is_kept: bool) -> str:
-    """What was promised and kept, or not, one line each."""
-    lines = []
-    for view in sorted(views, key=lambda view: (view.started_at, view.ordinal)):
-        if view.kind == "rca" or view.due_at is None or bool(view.breached_at) is is_kept:
-            continue
-        if not is_kept or view.met_at:
-            lines.append(f"- {_promise_line(view)}")
-    return "\n".join(lines)
+def _bullets(rows: list[dict[str, Any]], *, is_kept: bool) -> str:
+    """What was promised and kept, or not, one line each; the times stand in the table that every copy has."""
+    return "\n".join(f"- {_promise_line(row)}" for row in rows if _is_kept(row) is is_kept)
 
 
-def _promise_line(view: ClockView) -> str:
-    told = {"what": f"{view.label} ({view.level})", "due": moment(view.due_at), "met": moment(view.met_at)}
-    if view.met_at is None:
-        return _("%(what)s: promised by %(due)s, missed") % told
-    if view.breached_at:
-        return _("%(what)s: promised by %(due)s, late at %(met)s") % told
-    return _("%(what)s: promised by %(due)s, kept at %(met)s") % told
+def _is_kept(row: dict[str, Any]) -> bool:
+    return row["kept"] == row["total"] if row["what"] == "status_update" else row["is_kept"]
+
+
+def _promise_line(row: dict[str, Any]) -> str:
+    if row["what"] == "status_update":
+        counts = {"kept": row["kept"], "total": row["total"]}
+        return _("Status updates: %(kept)s of %(total)s in time") % counts
+    what = {"what": f"{promise_label(row['what'])} ({row['level']})"}
+    if row["is_kept"]:
+        return _("%(what)s: in time") % what
+    if row["met_at"] is None:
+        return _("%(what)s: missed") % what
+    late = moment_of(row["met_at"]) - moment_of(row["due_at"])
+    what["late"] = duration_text(int(late.total_seconds()))
+    return _("%(what)s: late by %(late)s") % what
 
 
 # --- moments ---
@@ -222,12 +222,12 @@ def _of_window(window: MaintenanceWindow) -> Draft:
 def _window_detection(window: MaintenanceWindow) -> str:
     lines = []
     if window.overrun_at:
-        lines.append(
-            _("The work was not over at its agreed end, %(at)s.") % {"at": moment(window.overrun_at)}
-        )
+        lines.append(_("The work was not over at its agreed end."))
+        late = ((window.ended_at or window.overrun_at) - window.overrun_at).total_seconds()
+        if late:
+            lines.append(_("It ended %(late)s later.") % {"late": duration_text(int(late))})
     if window.rollback_ordered_at:
-        at = {"at": moment(window.rollback_ordered_at)}
-        lines.append(_("A rollback was ordered at %(at)s.") % at)
+        lines.append(_("A rollback was ordered."))
     return " ".join(lines)
 
 

@@ -20,9 +20,9 @@ from portal.models import Organisation, User
 
 HELP = {
     "summary": _("Three sentences for whoever reads nothing else."),
-    "impact": _("What the customer felt, of which services, from when until when."),
+    "impact": _("What the customer felt, of which services, how long. Needed for the review."),
     "detection": _("How we noticed, and how long that took."),
-    "root_cause": _("Why it could happen, not only what broke."),
+    "root_cause": _("Why it could happen, not only what broke. Needed for the review."),
 }
 SECONDS = "%Y-%m-%dT%H:%M:%S"
 SPARE_ROWS = 3

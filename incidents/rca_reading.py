@@ -215,6 +215,7 @@ class Reading:
     copy: RCACopy
     organisation: Organisation
     actions: list[ActionView]
+    today: date
 
     @property
     def version(self) -> RCAVersion:
@@ -246,7 +247,7 @@ def reading(copy: RCACopy, today: date) -> Reading:
     """The copy with its actions as they stand on `today` (the reader's)."""
     organisation = copy.organisation
     views = _views(copy.version.rca, organisation, copy.content["actions"], today)
-    return Reading(copy, organisation, views)
+    return Reading(copy, organisation, views, today)
 
 
 def preview(rca: RCA, organisation: Organisation, *, by: User, now: datetime) -> Reading:

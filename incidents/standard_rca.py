@@ -111,9 +111,13 @@ def promises(reading: Reading) -> list[tuple[str, str, bool]]:
             verdict = _("%(kept)s of %(total)s in time") % counts
             found.append((_("Status updates"), verdict, row["kept"] == row["total"]))
             continue
-        labels = {str(key): str(label) for key, label in (LABELS | TARGET_LABELS).items()}
-        found.append((f"{labels[row['what']]} ({row['level']})", _verdict(row), row["is_kept"]))
+        found.append((f"{promise_label(row['what'])} ({row['level']})", _verdict(row), row["is_kept"]))
     return found
+
+
+def promise_label(what: str) -> str:
+    """A clock's kind or deliverable in words."""
+    return {str(key): str(label) for key, label in (LABELS | TARGET_LABELS).items()}[what]
 
 
 def _verdict(row: dict[str, str | None]) -> str:

@@ -208,6 +208,7 @@ def bodies(world):
             "impact": "degraded",
         },
         "incidents.inboundmessage": {"state": "done", "sender": "new@acme.example"},
+        "incidents.rca": {"impact": "Forged", "status": "published"},
         "incidents.shift": {"role": "on_call", "person": world["incidents.shift"].person_id, "weeks": "2"}
         | {
             "from_at_0": "2026-03-09",
