@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from incidents import alarm_desk, desk, inbox_desk, outage_desk, plan_desk, promise_desk, rota_desk
+from incidents import alarm_desk, desk, inbox_desk, outage_desk, plan_desk, promise_desk, rca_desk, rota_desk
 from incidents.models import (
     Article,
     ArticleVersion,
@@ -38,7 +38,7 @@ from portal.admin_base import HEAD_WRITES, READ_ONLY, HistoryAdmin, RoleAdmin, R
 from portal.models import StaffRole
 from portal.templatetags.portal_tags import moment, relative_text
 
-__all__ = ["alarm_desk"]  # its pages register themselves
+__all__ = ["alarm_desk", "rca_desk"]  # their pages register themselves
 
 
 class ViewFilter(admin.SimpleListFilter):

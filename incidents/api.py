@@ -389,17 +389,6 @@ class IncidentViewSet(OutageNouns, mixins.ListModelMixin, mixins.RetrieveModelMi
         reason = shape.validated_data["reason"]
         return self.act(incident, actions.mark_duplicate, original=original, reason=reason)
 
-    @extend_schema(methods=["GET"], responses=shapes.RCAStateSerializer, filters=False)
-    @extend_schema(methods=["POST"], request=None, responses=CREATED)
-    @action(detail=True, methods=["get", "post"], filterset_class=None, pagination_class=None)
-    def rca(self, request: Request, reference: str) -> Response:
-        """GET: whether an RCA is owed, and by when. POST: ask for one."""
-        if request.method == "POST":
-            return self.use(actions.request_rca, None)
-        clock = self.get_object().clocks.filter(kind="rca", ended_at=None).first()
-        data = {"is_owed": clock is not None, "due_at": clock.due_at if clock else None}
-        return Response(shapes.RCAStateSerializer(data).data)
-
     # --- files ---
 
     @extend_schema(methods=["GET"], responses=shapes.AttachmentSerializer(many=True), filters=False)

@@ -1,8 +1,8 @@
-from django.urls import include, path
+from django.urls import URLPattern, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView
 from rest_framework.routers import SimpleRouter
 
-from incidents import api, report_api
+from incidents import api, rca_api, report_api
 from incidents.intake.alarms import door
 from portal.api import StandardFormSchema
 
@@ -13,7 +13,35 @@ router.register("organisations", api.OrganisationViewSet, basename="api-organisa
 router.register("articles", api.ArticleViewSet, basename="api-article")
 router.register("reports", report_api.ReportViewSet, basename="api-report")
 
+
+def rca_paths(prefix: str, door: type[rca_api.RCADoor], name: str, **more: str) -> list[URLPattern]:
+    """The nouns of an RCA below what it is about."""
+    base = f"{prefix}/<str:reference>/rca/"
+    nouns: dict[str, dict[str, str]] = {
+        "": {"get": "retrieve", **more},
+        "draft/": {"post": "begin", "put": "save"},
+        "submission/": {"post": "submission"},
+        "review/": {"post": "review"},
+        "publication/": {"post": "publication"},
+        "comments/": {"get": "comments", "post": "comment"},
+        "acceptance/": {"post": "acceptance"},
+        "actions/": {"get": "actions"},
+        "actions/<int:number>/": {"patch": "change_action"},
+        "recurrences/": {"post": "recurrence"},
+    }
+    return [
+        path(
+            f"{base}{noun}",
+            door.as_view({**methods}),
+            name=f"{name}-{noun.split('/<')[0].strip('/') or 'rca'}",
+        )
+        for noun, methods in nouns.items()
+    ]
+
+
 urlpatterns = [
+    *rca_paths("incidents", rca_api.IncidentRCADoor, "api-incident-rca", post="request_one"),
+    *rca_paths("maintenance-windows", rca_api.WindowRCADoor, "api-window-rca"),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("reference/", SpectacularRedocView.as_view(url_name="api-schema"), name="api-reference"),
     path("standard-form/", StandardFormSchema.as_view(), name="api-standard-form"),

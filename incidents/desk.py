@@ -21,6 +21,7 @@ from django.views.decorators.http import require_safe
 
 from incidents import actions, notify, paging_view, present
 from incidents.models import (
+    RCA,
     Article,
     ArticleVersion,
     CannedText,
@@ -32,6 +33,7 @@ from incidents.models import (
 )
 from incidents.models.incident import UNRESOLVED, IncidentQuerySet
 from incidents.preview import Preview, preview
+from incidents.rca_reading import prevented_by
 from incidents.staff_forms import COMPOSER, STAFF_VERBS, StaffOpenForm, StaffVerb, VerbForm
 from incidents.timeline_view import TimelineItem, timeline_items
 from portal.access import is_agent, person_of
@@ -121,6 +123,8 @@ def desk_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "next_page": paging_view.next_page(incident, now),
         "last_pages": pages,
         "has_lost_page": any(page.is_lost for page in pages),
+        "rca": RCA.objects.filter(incident=incident.parent_id or incident.pk).first(),
+        "should_not_have_been": prevented_by(incident, person_of(request)),
     }
 
 

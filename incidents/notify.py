@@ -81,12 +81,12 @@ def by_plan(topic: str, *, is_for_staff: bool) -> Audience:
     def audience(incident: Incident, event: IncidentEvent | None, now: datetime) -> Iterator[Heard]:
         if is_for_staff and topic in (Topic.RECEIPT, Topic.ALARM) and incident.parent_id:
             return  # one outage, many customers: the team is called once, by the parent
-        yield from _under_rules(incident, topic, now, is_for_staff=is_for_staff)
+        yield from under_rules(incident, topic, now, is_for_staff=is_for_staff)
 
     return audience
 
 
-def _under_rules(incident: Incident, topic: str, now: datetime, *, is_for_staff: bool) -> Iterator[Heard]:
+def under_rules(incident: Incident, topic: str, now: datetime, *, is_for_staff: bool) -> Iterator[Heard]:
     # A customer who claimed a P1 hears as one of a P1, also of the verdict that lowers it.
     level = incident.level if is_for_staff else min(incident.level, incident.claimed_level)
     room = None if is_for_staff else room_of(incident.organisation)
@@ -102,7 +102,7 @@ def _under_rules(incident: Incident, topic: str, now: datetime, *, is_for_staff:
 
 def who_is_late_told(incident: Incident, event: IncidentEvent | None, now: datetime) -> Iterator[Heard]:
     """The plan's people for lateness, and those whom a chain names for just these clocks."""
-    yield from _under_rules(incident, Topic.LATENESS, now, is_for_staff=False)
+    yield from under_rules(incident, Topic.LATENESS, now, is_for_staff=False)
     names = [name.split("/") for name in event.payload["clocks"]] if event else []
     late = {(kind, level) for kind, _cycle, level, _ordinal in names}
     for step in steps_of(plan_of(incident.organisation_id)):
@@ -181,6 +181,7 @@ NOTICES: dict[str, list[Notice]] = {
     "withdrawn": [to_staff("staff_withdrawn")],
     "marked_duplicate": [by_person("marked_duplicate", Topic.SOLUTION)],
     "rca_requested": [to_staff("staff_rca_requested")],
+    "rca_published": [],  # its readers are told by `rca_notify`
     "clock_warned": [],
     "clock_breached": [],
     "escalated": [page("staff_clock_warned"), page("staff_clock_breached")],
@@ -216,13 +217,13 @@ def announce(incident: Incident, events: Sequence[IncidentEvent], now: datetime)
     """Queue what the events cause, in the verb's transaction."""
     for event in events:
         for notice in notices_of(event, events):
-            for heard in _once_each(notice.audience(incident, event, now)):
+            for heard in once_each(notice.audience(incident, event, now)):
                 is_author = heard.person is not None and heard.person.pk == event.by_id
                 if not (notice.skips_author and is_author):
                     _queue(incident, event, notice, heard, now)
 
 
-def _once_each(audience: Iterable[Heard]) -> list[Heard]:
+def once_each(audience: Iterable[Heard]) -> list[Heard]:
     """Each person and room once, by the most channels that any of their roles gives them."""
     found: dict[str, Heard] = {}
     for heard in audience:
@@ -399,4 +400,4 @@ def who_would_hear(
         for heard in notice.audience(incident, None, now)
         if not (notice.skips_author and by and heard.person and heard.person.pk == by.pk)
     ]
-    return _once_each(found)
+    return once_each(found)

@@ -62,6 +62,7 @@ TOPICS = {
     Topic.STATUS_UPDATE: gettext_lazy("status updates"),
     Topic.PROGRESS: gettext_lazy("progress of the work"),
     Topic.SOLUTION: gettext_lazy("the solution"),
+    Topic.RCA: gettext_lazy("the RCA and its prevention actions"),
     Topic.LATENESS: gettext_lazy("whatever is late"),
 }
 CLOCKS = {

@@ -34,6 +34,7 @@ class Actor:
     is_head_of_support: bool = False
     is_writer: bool = False  # manager or member of the incident's organisation
     is_clockwork: bool = False
+    is_reviewer: bool = False  # who approved the RCA's present text
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ RULES: dict[str, Rule] = {
     "join_outage": Rule(UNRESOLVED, STAFF, IS_RESOLVED),
     "leave_outage": Rule(ANY, STAFF),
     "request_rca": Rule(ANY, EITHER),
+    "note_rca_published": Rule(ANY, ("is_clockwork", "is_agent")),
     "add_attachment": Rule(ANY, EITHER),
     "declare_major": Rule(ANY, ("is_duty_manager",)),
     "change_promise": Rule(UNRESOLVED, ("is_head_of_support",), IS_RESOLVED),
@@ -118,7 +120,63 @@ NOT_YOURS = {
     ("is_head_of_support",): gettext_noop("Only the head of support can change what was promised."),
     ("is_clockwork",): gettext_noop("This happens by itself."),
     ("is_agent", "is_clockwork"): gettext_noop("Confirm the solution instead: then the incident is closed."),
+    ("is_clockwork", "is_agent"): gettext_noop("Only support staff can do this."),
+    ("is_reviewer", "is_duty_manager"): gettext_noop(
+        "Whoever approved the text publishes it, or a duty manager. Ask one of them."
+    ),
 }
+
+
+# --- the RCA: its statuses, and who may do what in each ---
+
+OWED, DRAFT, IN_REVIEW, PUBLISHED = "owed", "draft", "in_review", "published"
+ANY_TEXT = frozenset({OWED, DRAFT, IN_REVIEW, PUBLISHED})
+WRITTEN = gettext_noop("The RCA is being written already. Open its text.")
+NOT_DRAFT = gettext_noop("Only a draft is changed. Return the text to its author, or begin a new version.")
+NOT_IN_REVIEW = gettext_noop("The text is not in review. Submit it first.")
+NOT_PUBLISHED = gettext_noop("The RCA is not published yet.")
+
+RCA_RULES: dict[str, Rule] = {
+    "draft_rca": Rule(frozenset({OWED}), STAFF, WRITTEN),
+    "save_rca": Rule(frozenset({DRAFT}), STAFF, NOT_DRAFT),
+    "submit_rca": Rule(frozenset({DRAFT}), STAFF, gettext_noop("Only a draft is submitted.")),
+    "return_rca": Rule(frozenset({IN_REVIEW}), STAFF, NOT_IN_REVIEW),
+    "approve_rca": Rule(frozenset({IN_REVIEW}), STAFF, NOT_IN_REVIEW),
+    "publish_rca": Rule(frozenset({IN_REVIEW}), ("is_reviewer", "is_duty_manager"), NOT_IN_REVIEW),
+    "revise_rca": Rule(
+        frozenset({PUBLISHED}), STAFF, gettext_noop("The present text is not published yet: change that one.")
+    ),
+    "comment_rca": Rule(ANY_TEXT, EITHER),
+    "accept_rca": Rule(ANY_TEXT, CUSTOMER),
+    "start_action": Rule(ANY_TEXT, STAFF),
+    "move_action": Rule(ANY_TEXT, STAFF),
+    "hand_over_action": Rule(ANY_TEXT, STAFF),
+    "close_action": Rule(ANY_TEXT, STAFF),
+    "drop_action": Rule(ANY_TEXT, ("is_head_of_support",)),
+    "link_recurrence": Rule(ANY_TEXT, STAFF),
+}
+HEAD_DROPS = gettext_noop("Only the head of support drops a prevention action that customers were promised.")
+
+
+def rca_permission_refusal(verb: str, actor: Actor) -> str:
+    """The same as `permission_refusal` for a verb of an RCA."""
+    rule = RCA_RULES[verb]
+    if any(getattr(actor, name) for name in rule.actors):
+        return ""
+    return HEAD_DROPS if verb == "drop_action" else NOT_YOURS[rule.actors]
+
+
+def rca_state_refusal(verb: str, status: str) -> str:
+    """The same as `state_refusal` for a verb of an RCA."""
+    rule = RCA_RULES[verb]
+    return "" if status in rule.statuses else rule.instead
+
+
+def second_person_refusal(reviewer: int, writers: set[int]) -> str:
+    """Why this person may not review the text: whoever wrote any of it cannot. By ids of people."""
+    if reviewer not in writers:
+        return ""
+    return gettext_noop("You wrote part of this text. Ask somebody else to review it.")
 
 
 def permission_refusal(verb: str, actor: Actor) -> str:

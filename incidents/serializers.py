@@ -353,13 +353,6 @@ class UploadSerializer(serializers.Serializer):
     file = serializers.FileField()
 
 
-class RCAStateSerializer(serializers.Serializer):
-    """Whether an RCA is owed, and by when."""
-
-    is_owed = serializers.BooleanField()
-    due_at = serializers.DateTimeField(allow_null=True)
-
-
 class ServiceSerializer(serializers.ModelSerializer):
     class Meta:
         model = Service

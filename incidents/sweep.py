@@ -44,7 +44,7 @@ def sweep(now: datetime) -> dict[str, int]:
     return done
 
 
-def _each(ids: Iterable[int], step: Callable[[int], bool]) -> int:
+def each(ids: Iterable[int], step: Callable[[int], bool]) -> int:
     """Run the step for each id on its own: one that fails is logged and never stops the others."""
     count = 0
     for pk in ids:
@@ -76,7 +76,7 @@ def look_at_clocks(now: datetime) -> int:
         if not ids:
             return total
         seen.update(ids)
-        total += _each(ids, lambda pk: attend(pk, now))
+        total += each(ids, lambda pk: attend(pk, now))
 
 
 def attend(incident_pk: int, now: datetime) -> bool:
@@ -96,7 +96,7 @@ def attend(incident_pk: int, now: datetime) -> bool:
 def pass_on_unreached(now: datetime) -> int:
     """Whoever is next in line hears of messages that did not arrive: bounced, or set aside."""
     rows = outbox.unhandled_unreached().order_by("unreached_at")
-    return _each(list(rows.values_list("pk", flat=True)[:BATCH]), lambda pk: pass_on(pk, now))
+    return each(list(rows.values_list("pk", flat=True)[:BATCH]), lambda pk: pass_on(pk, now))
 
 
 def pass_on(message_pk: int, now: datetime) -> bool:
@@ -113,7 +113,7 @@ def note_acceptances(now: datetime) -> int:
     waiting = StatusUpdate.objects.filter(
         state=StatusUpdate.State.PUBLISHED, accepted_at=None, published_at__gte=now - ACCEPTANCE_WINDOW
     )
-    return _each(list(waiting.values_list("pk", flat=True)), lambda pk: note_acceptance(pk, now))
+    return each(list(waiting.values_list("pk", flat=True)), lambda pk: note_acceptance(pk, now))
 
 
 def note_acceptance(update_pk: int, now: datetime) -> bool:
@@ -133,7 +133,7 @@ def note_acceptance(update_pk: int, now: datetime) -> bool:
 
 def publish_due_updates(now: datetime) -> int:
     due = StatusUpdate.objects.filter(state=StatusUpdate.State.SCHEDULED, publish_at__lte=now)
-    return _each(list(due.values_list("pk", flat=True)), lambda pk: publish_due(pk, now))
+    return each(list(due.values_list("pk", flat=True)), lambda pk: publish_due(pk, now))
 
 
 def publish_due(update_pk: int, now: datetime) -> bool:
@@ -174,7 +174,7 @@ def _hand_on(update_pk: int, now: datetime, child_pk: int) -> bool:
 
 def remind_resolved(now: datetime) -> int:
     due = Incident.objects.filter(status=Status.RESOLVED, reminder_due_at__lte=now, closing_due_at__gt=now)
-    return _each(list(due.values_list("pk", flat=True)[:BATCH]), lambda pk: _remind(pk, now))
+    return each(list(due.values_list("pk", flat=True)[:BATCH]), lambda pk: _remind(pk, now))
 
 
 def _remind(pk: int, now: datetime) -> bool:
@@ -187,7 +187,7 @@ def _remind(pk: int, now: datetime) -> bool:
 
 def close_unanswered(now: datetime) -> int:
     due = Incident.objects.filter(status=Status.RESOLVED, closing_due_at__lte=now)
-    return _each(list(due.values_list("pk", flat=True)[:BATCH]), lambda pk: _close(pk, now))
+    return each(list(due.values_list("pk", flat=True)[:BATCH]), lambda pk: _close(pk, now))
 
 
 def _close(pk: int, now: datetime) -> bool:

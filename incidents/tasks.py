@@ -9,6 +9,7 @@ from incidents import report_mail, summaries
 from incidents.intake import inbox, mailbox
 from incidents.intake.alarms.heartbeat import sweep_silence
 from incidents.intake.alarms.windows import sweep_windows as sweep_overruns
+from incidents.rca_sweep import sweep_rca
 from incidents.sweep import sweep
 
 
@@ -45,3 +46,8 @@ def sweep_windows() -> dict[str, int]:
 @shared_task
 def send_monthly_reports() -> int:
     return report_mail.send_monthly_reports(timezone.now())
+
+
+@shared_task
+def remind_of_rcas() -> dict[str, int]:
+    return sweep_rca(timezone.now())

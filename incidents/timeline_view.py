@@ -325,6 +325,11 @@ SENTENCES: dict[str, Callable[[dict[str, Any], _Found], str]] = {
         _("closed it as a duplicate of %(ref)s") % {"ref": r.incidents[f["duplicate_of"]].reference}
     ),
     "rca_requested": lambda f, r: _("asked for an RCA"),
+    "rca_published": lambda f, r: (
+        _("published the RCA")
+        if f["number"] == 1
+        else _("published version %(number)s of the RCA") % {"number": f["number"]}
+    ),
     "escalated": _escalated_sentence,
     "lateness_told": _lateness_sentence,
     "declared_major": _major_sentence,

@@ -1,6 +1,6 @@
 from django.urls import path, register_converter
 
-from incidents import original_views, report_pages, views
+from incidents import original_views, rca_views, report_pages, views
 from portal.converters import ReferenceConverter
 
 register_converter(ReferenceConverter, "reference")
@@ -20,7 +20,10 @@ urlpatterns = [
     path("incidents/<reference:reference>/confirmation/", views.confirmation, name="confirmation"),
     path("incidents/<reference:reference>/reopening/", views.reopening, name="reopening"),
     path("incidents/<reference:reference>/withdrawal/", views.withdrawal, name="withdrawal"),
-    path("incidents/<reference:reference>/rca/", views.rca, name="rca"),
+    path("incidents/<reference:reference>/rca/", rca_views.rca, name="rca"),
+    path("incidents/<reference:reference>/rca/pdf/", rca_views.rca_pdf, name="rca_pdf"),
+    path("incidents/<reference:reference>/rca/comments/", rca_views.rca_comments, name="rca_comments"),
+    path("incidents/<reference:reference>/rca/acceptance/", rca_views.rca_acceptance, name="rca_acceptance"),
     path("incidents/<reference:reference>/attachments/<int:pk>/", views.attachment, name="attachment"),
     path("incidents/<reference:reference>/original/", original_views.report_original, name="report_original"),
     path(
@@ -36,6 +39,17 @@ urlpatterns = [
     path("reports/<slug:month>/", report_pages.month, name="report"),
     path("reports/<slug:month>/csv/", report_pages.month_csv, name="report_csv"),
     path("reports/<slug:month>/pdf/", report_pages.month_pdf, name="report_pdf"),
+    # the RCA of a maintenance window
+    path("maintenance/<str:reference>/rca/", rca_views.window_rca, name="window_rca"),
+    path("maintenance/<str:reference>/rca/pdf/", rca_views.window_rca_pdf, name="window_rca_pdf"),
+    path(
+        "maintenance/<str:reference>/rca/comments/", rca_views.window_rca_comments, name="window_rca_comments"
+    ),
+    path(
+        "maintenance/<str:reference>/rca/acceptance/",
+        rca_views.window_rca_acceptance,
+        name="window_rca_acceptance",
+    ),
     # knowledge and the promise
     path("knowledge/", views.articles, name="articles"),
     path("knowledge/<slug:slug>/", views.article, name="article"),

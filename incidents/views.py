@@ -29,6 +29,7 @@ from incidents.forms import (
     WithdrawForm,
 )
 from incidents.models import Article, Attachment, Channel, Incident
+from incidents.rca_reading import copies_for_incident, prevented_by
 from incidents.timeline_view import timeline_items
 from maintenance import window_view
 from portal import access
@@ -194,6 +195,8 @@ def detail_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "alarms": present.alarms_of(incident, user),
         "window": present.window_of(incident, user),
         "running_windows": window_view.running_for(user, incident.organisation),
+        "has_rca": bool(copies_for_incident(incident, user)),
+        "should_not_have_been": prevented_by(incident, user),
     }
 
 

@@ -244,6 +244,7 @@ CELERY_BEAT_SCHEDULE = {
     "announcements": {"task": "portal.tasks.publish_announcements", "schedule": 15.0},
     "calendars": {"task": "portal.tasks.extend_calendars", "schedule": crontab(hour="3", minute="17")},
     "monthly reports": {"task": "incidents.tasks.send_monthly_reports", "schedule": crontab(minute="*/10")},
+    "RCAs": {"task": "incidents.tasks.remind_of_rcas", "schedule": crontab(minute="*/5")},
     "summaries": {"task": "incidents.tasks.send_daily_summaries", "schedule": crontab(minute="*/5")},
 }
 OUTBOX_LEASE_SECONDS = env.int("OUTBOX_LEASE_SECONDS", default=120)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from incidents import notify, rules
 from incidents.actions.impacts import note_level
+from incidents.actions.rca_owing import owe, published_already
 from incidents.clockwork import recompute
 from incidents.models import Incident, IncidentEvent, Status
 from incidents.models.timeline import Payload
@@ -146,8 +147,13 @@ def finish(act: Act) -> None:
         incident.revision += 1
         incident.last_changed_at = act.now
     level = incident.level
-    recompute(incident, act.now)
+    ledger = recompute(incident, act.now)
+    published = published_already(incident, ledger)
+    if published:
+        act.record(published)
+        ledger = recompute(incident, act.now)
     incident.save()
+    owe(incident, ledger, by=act.by, now=act.now, channel=act.channel)
     if incident.level != level:
         note_level(incident)
     notify.announce(incident, act.events, act.now)

@@ -41,6 +41,7 @@ from incidents.models.rca import (
     RCAVersion,
     Recurrence,
 )
+from incidents.models.rca_timeline import RCARemark
 from incidents.models.report import MonthlyReport
 from incidents.models.timeline import IncidentEvent
 
@@ -78,6 +79,7 @@ __all__ = [
     "RCAEvent",
     "RCAMoment",
     "RCARedaction",
+    "RCARemark",
     "RCAVersion",
     "Recurrence",
     "Release",

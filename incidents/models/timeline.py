@@ -292,6 +292,16 @@ class RCARequested(Payload):
 
 @payload
 @dataclass(frozen=True, kw_only=True)
+class RCAPublished(Payload):
+    """A version of the RCA is there to be read: what its clock waits for."""
+
+    kind = "rca_published"
+    rca_version: int
+    number: int
+
+
+@payload
+@dataclass(frozen=True, kw_only=True)
 class ClockWarned(Payload):
     kind = "clock_warned"
     is_public = False

@@ -22,13 +22,14 @@ from rest_framework.test import APIClient
 from incidents import actions
 from incidents.defaults import plan_for
 from incidents.desk import write_version
-from incidents.models import Article, Attachment, Incident, Message
+from incidents.models import RCA, Article, Attachment, Incident, Message
 from maintenance.actions import enter_freeze, invitations
 from maintenance.models import Freeze
 from portal import announcing
 from portal.models import Announcement, ApiToken, Membership, Organisation, Service, ServiceSubscription, User
 from tests.conftest import T0
 from tests.factories import CANARY, agent, incident
+from tests.incidents.rca_world import one_action, published
 from tests.maintenance import world
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "PUT", "DELETE")
@@ -52,6 +53,10 @@ VERDICTS = {
         reports/all/{month}/ reports/all/{month}/csv/
         maintenance/{reference}/ maintenance/{reference}/now/ maintenance/{reference}/timeline/
         maintenance/{reference}/consents/{pk}/ maintenance/freezes/{pk}/withdrawal/
+        incidents/{reference}/rca/acceptance/ incidents/{reference}/rca/comments/
+        incidents/{reference}/rca/pdf/
+        maintenance/{reference}/rca/ maintenance/{reference}/rca/acceptance/
+        maintenance/{reference}/rca/comments/ maintenance/{reference}/rca/pdf/
     """,
     # the same two of the API
     "api": """
@@ -86,6 +91,21 @@ VERDICTS = {
         api/v1/maintenance-windows/{reference}/move/ api/v1/maintenance-windows/{reference}/posts/
         api/v1/maintenance-windows/{reference}/rollback/ api/v1/maintenance-windows/{reference}/start/
         api/v1/maintenance-windows/{reference}/steps/ api/v1/maintenance-windows/{reference}/verification/
+        api/v1/incidents/{reference}/rca/acceptance/ api/v1/incidents/{reference}/rca/actions/
+        api/v1/incidents/{reference}/rca/actions/{number}/ api/v1/incidents/{reference}/rca/comments/
+        api/v1/incidents/{reference}/rca/draft/ api/v1/incidents/{reference}/rca/publication/
+        api/v1/incidents/{reference}/rca/recurrences/ api/v1/incidents/{reference}/rca/review/
+        api/v1/incidents/{reference}/rca/submission/
+        api/v1/maintenance-windows/{reference}/rca/
+        api/v1/maintenance-windows/{reference}/rca/acceptance/
+        api/v1/maintenance-windows/{reference}/rca/actions/
+        api/v1/maintenance-windows/{reference}/rca/actions/{number}/
+        api/v1/maintenance-windows/{reference}/rca/comments/
+        api/v1/maintenance-windows/{reference}/rca/draft/
+        api/v1/maintenance-windows/{reference}/rca/publication/
+        api/v1/maintenance-windows/{reference}/rca/recurrences/
+        api/v1/maintenance-windows/{reference}/rca/review/
+        api/v1/maintenance-windows/{reference}/rca/submission/
     """,
     # signing in and what belongs to one's own account
     "account": """
@@ -204,10 +224,21 @@ def dead_feed(person):
     return f"{token}.ics"
 
 
+def publish_rcas(made, window, author):
+    """What they read: an RCA of the incident, and one of a maintenance window."""
+    reviewer = agent("reviewer@briqmind.example", "Rea Viewer")
+    for subject in ({"incident": made}, {"window": window}):
+        rca = RCA.objects.create(owed_since=T0, **subject)
+        published(
+            rca, author, reviewer, T0, texts={"root_cause": CANARY}, acts=[one_action(author, text=CANARY)]
+        )
+
+
 @pytest.fixture
 def names(theirs):
     """Nordwind's values for every parameter of the URLconf, by the part of the address before it."""
     window = their_window(theirs)
+    publish_rcas(theirs, window, agent("author@briqmind.example", "Aut Or"))
     rows = {
         model._meta.model_name: model._base_manager.order_by("-pk").first() for model in apps.get_models()
     }
@@ -232,6 +263,10 @@ def names(theirs):
         "announcements": Announcement.objects.get().pk,
         "status": "only-theirs",
         "do": "reply",
+        "actions": 1,
+        "{number}": "move_action",
+        "as": theirs.organisation.slug,
+        "recurrence": theirs.pk,
         "decide": "discard",
         "outage": "update",
         "reports": "2026-03",
@@ -250,7 +285,7 @@ def invented(values):
     made_up = {name: 987654 if isinstance(value, int) else "no-such" for name, value in values.items()}
     kept = {
         name: values[name]
-        for name in ("do", "decide", "outage", "reports", "all", "r", "admin", "confirm-email")
+        for name in ("do", "decide", "outage", "reports", "all", "r", "admin", "confirm-email", "{number}")
     }
     named = {
         "incidents": "INC-987654",

@@ -15,7 +15,16 @@ from django.urls import reverse
 
 from incidents import actions
 from incidents.desk import VIEWS
-from incidents.models import Alarm, CannedText, InboundMessage, Shift, SLAPolicy, SLAPolicyVersion, SLATarget
+from incidents.models import (
+    RCA,
+    Alarm,
+    CannedText,
+    InboundMessage,
+    Shift,
+    SLAPolicy,
+    SLAPolicyVersion,
+    SLATarget,
+)
 from maintenance.admin import VIEWS as WINDOW_VIEWS
 from maintenance.models import MaintenancePlan
 from portal import announcing, calendars
@@ -47,6 +56,7 @@ incidents.cannedtext          v---   vacd   vacd   vacd
 incidents.communicationplan   v---   v---   vac-   vac-
 incidents.inboundmessage      v---   v---   v---   v---
 incidents.incident            va--   va--   va--   va--
+incidents.rca                 v---   v---   v---   v---
 incidents.shift               v---   vacd   vacd   vacd
 incidents.slapolicy           v---   v---   vac-   vac-
 incidents.slapolicyversion    v---   v---   vac-   vac-
@@ -136,6 +146,7 @@ def world(people, a1, b1):
     source, _token = alarm_senders.source("generic", organisation=made.organisation)
     Alarm.objects.create(source=source, fingerprint="f", title="Down", first_at=T0, last_at=T0)
     article(people["agent"], T0)
+    RCA.objects.create(incident=made, owed_since=T0)
     CannedText.objects.create(title="Hello", text="Hello")
     Endpoint.objects.create(
         name="Room", url="https://hooks.example.com/path-of-it", secret="whsec_aHVzaC1odXNo"
@@ -216,6 +227,7 @@ def bodies(world):
             "impact": "degraded",
         },
         "incidents.inboundmessage": {"state": "done", "sender": "new@acme.example"},
+        "incidents.rca": {"impact": "Forged", "status": "published"},
         "incidents.shift": {"role": "on_call", "person": world["incidents.shift"].person_id, "weeks": "2"}
         | {
             "from_at_0": "2026-03-09",

@@ -8,6 +8,7 @@ from django.utils import timezone
 from incidents.intake import inbox
 from incidents.intake.alarms.heartbeat import sweep_silence
 from incidents.intake.alarms.windows import sweep_windows
+from incidents.rca_sweep import sweep_rca
 from incidents.report_mail import send_monthly_reports
 from incidents.summaries import send_daily_summaries
 from incidents.sweep import sweep
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         windows = sweep_maintenance(timezone.now())
         done = {"windows": windows} | sweep_windows(timezone.now()) | sweep(timezone.now())
         done["silent sources"] = sweep_silence(timezone.now())
+        done |= sweep_rca(timezone.now())
         done["summaries"] = send_daily_summaries(timezone.now())
         done["announcements"] = announcing.publish_due(timezone.now())
         done["service states told"] = status_mails.tell_status(timezone.now())
