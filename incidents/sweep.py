@@ -150,7 +150,7 @@ def hand_on_updates(now: datetime) -> int:
     )
     latest = dict(fresh.order_by("incident", "pk").values_list("incident", "pk"))
     return sum(
-        _each(_without_copy(parent, update), partial(_hand_on, update, now))
+        each(_without_copy(parent, update), partial(_hand_on, update, now))
         for parent, update in latest.items()
     )
 

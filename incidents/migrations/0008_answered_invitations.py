@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('incidents', '0005_rca_report_and_maintenance'),
+        ('incidents', '0007_owe_rcas'),
     ]
 
     operations = [
