@@ -96,7 +96,11 @@ def feed_of(user) -> bytes:
 
 def source_of(organisation=None, service=None) -> tuple[AlarmSource, str]:
     source = AlarmSource(
-        name="Alarms", kind="generic", organisation=organisation, service=service, created_at=T0
+        name=f"Alarms of {service or organisation}",
+        kind="generic",
+        organisation=organisation,
+        service=service,
+        created_at=T0,
     )
     token = source.make_token()
     source.save()
@@ -346,6 +350,7 @@ def test_row_7b_nobody_says_anything(play, stage, cast, is_late):
     assert {row.until_at for row in planned} == {stage.time(END)}
     unplanned = ServiceImpact.objects.filter(source=play.reference, is_planned=False)
     assert {(row.from_at, row.until_at) for row in unplanned} == {(stage.time(END), None)}
+    stage.work()  # whoever is paged about the incident that was opened just now
     count = Incident.objects.count()
     play.quiet(lambda: None)
     assert Incident.objects.count() == count
