@@ -219,8 +219,9 @@ class RCADoor(Door):
 
     @extend_schema(request=shapes.AcceptanceSerializer, responses=CREATED)
     def acceptance(self, request: Request, reference: str) -> Response:
+        subject = self.subject()
         version = self.given(shapes.AcceptanceSerializer)["version"]
-        return self.act(actions.accept_rca, self.copy(self.subject(), str(version)))
+        return self.act(actions.accept_rca, self.copy(subject, str(version)))
 
     @extend_schema(request=shapes.ActionChangeSerializer, responses=CREATED)
     def change_action(self, request: Request, reference: str, number: int) -> Response:

@@ -373,7 +373,7 @@ def answer(request: HttpRequest, pk: int) -> HttpResponse:
 def recurrence(request: HttpRequest, incident: int) -> HttpResponse:
     """Link an incident to the action that should have prevented it."""
     made = desk.get_incident(request, incident)
-    form = RecurrenceForm(request.POST or None)
+    form = RecurrenceForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             actions.link_recurrence(

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 from incidents import actions
 from incidents.actions import ActionInput, MomentInput, RedactionInput
+from incidents.defaults import plan_for, vendor_organisation
 from incidents.models import RCA, Incident
 from maintenance.models import MaintenanceWindow, WindowOrganisation
 from portal.models import Service
@@ -109,5 +110,32 @@ def window_for(organisation, g1, m1):
     return window
 
 
+def family(a1, b1, g1):
+    """A parent with a child of Acme and one of Nordwind, all resolved."""
+    vendor = vendor_organisation(T0)
+    service = Service.objects.order_by("pk")[0]
+
+    def opened(organisation, parent=None):
+        plan_for(organisation, T0)
+        return actions.open_incident(
+            organisation=organisation,
+            reporter=None,
+            by=None,
+            now=T0,
+            channel="alarm",
+            title="API down",
+            claimed_level="P1",
+            services=[service],
+            parent=parent,
+        )
+
+    parent = opened(vendor)
+    return parent, [opened(who.memberships.get().organisation, parent) for who in (a1, b1)]
+
+
+def solve(made, staff, now):
+    actions.resolve(made, by=staff, now=now, channel="admin", cause="A cable.", remedy="Replaced.")
+
+
 __all__ = ["DUE", "MomentInput", "RedactionInput", "approved", "at", "one_action", "published", "rca_of"]
-__all__ += ["resolved", "revised", "window_for", "written"]
+__all__ += ["family", "resolved", "revised", "solve", "window_for", "written"]

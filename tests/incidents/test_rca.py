@@ -7,9 +7,7 @@ import pytest
 from incidents import actions
 from incidents.actions import ActionInput, Refused
 from incidents.clockwork import differences
-from incidents.defaults import plan_for, vendor_organisation
 from incidents.models import RCA, Incident, RCACopy, RCAEvent, RCARemark
-from portal.models import Service
 from tests.conftest import T0
 from tests.factories import clock, incident
 from tests.incidents.rca_world import (
@@ -17,11 +15,13 @@ from tests.incidents.rca_world import (
     MomentInput,
     approved,
     at,
+    family,
     one_action,
     published,
     rca_of,
     resolved,
     revised,
+    solve,
     window_for,
     written,
 )
@@ -319,33 +319,6 @@ def test_a_revision_changes_no_action_that_was_promised(a1, g1, g2):
 
 
 # --- one outage, many customers ---
-
-
-def family(a1, b1, g1):
-    """A parent with a child of Acme and one of Nordwind, all resolved."""
-    vendor = vendor_organisation(T0)
-    service = Service.objects.order_by("pk")[0]
-
-    def opened(organisation, parent=None):
-        plan_for(organisation, T0)
-        return actions.open_incident(
-            organisation=organisation,
-            reporter=None,
-            by=None,
-            now=T0,
-            channel="alarm",
-            title="API down",
-            claimed_level="P1",
-            services=[service],
-            parent=parent,
-        )
-
-    parent = opened(vendor)
-    return parent, [opened(who.memberships.get().organisation, parent) for who in (a1, b1)]
-
-
-def solve(made, staff, now):
-    actions.resolve(made, by=staff, now=now, channel="admin", cause="A cable.", remedy="Replaced.")
 
 
 def test_a_parent_s_rca_meets_every_child_s_clock(a1, b1, g1, g2):
