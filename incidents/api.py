@@ -98,7 +98,9 @@ class IncidentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         if getattr(self, "swagger_fake_view", False):
             return Incident.objects.none()
         found = narrowed(Incident.objects.visible_to(person_of(self.request)), self.request)
-        return found.select_related("organisation", "reporter", "assignee").prefetch_related("services")
+        return found.select_related("organisation", "reporter", "assignee", "window").prefetch_related(
+            "services"
+        )
 
     def get_object(self) -> Incident:
         self.check_permissions(self.request)

@@ -7,11 +7,13 @@ class IncidentsConfig(AppConfig):
     verbose_name = _("Incidents")
 
     def ready(self) -> None:
-        from incidents import notify, summaries  # noqa: PLC0415 (needs loaded models)
+        from incidents import notify, oncall, summaries  # noqa: PLC0415 (needs loaded models)
         from incidents.intake import inbox, mail  # noqa: PLC0415
         from incidents.intake.alarms import heartbeat, record  # noqa: PLC0415
+        from maintenance import audiences  # noqa: PLC0415
 
         notify.register()
+        audiences.ask_rota(oncall.on_duty)
         summaries.register()
         heartbeat.register()
         inbox.register_read("mail", mail.handle, mail.read)

@@ -69,6 +69,9 @@ class IncidentSerializer(serializers.ModelSerializer):
     is_major = serializers.BooleanField(
         read_only=True, help_text="A major incident: an RCA is owed whatever the level."
     )
+    window = serializers.SerializerMethodField(
+        help_text="The maintenance window that was under way, or whose overrun opened it; or null."
+    )
     clocks = serializers.SerializerMethodField()
 
     class Meta:
@@ -88,6 +91,7 @@ class IncidentSerializer(serializers.ModelSerializer):
             "reporter",
             "assignee",
             "channel",
+            "window",
             "cycle",
             "revision",
             "opened_at",
@@ -102,6 +106,9 @@ class IncidentSerializer(serializers.ModelSerializer):
             "clocks",
         ]
         read_only_fields = fields
+
+    def get_window(self, incident: Incident) -> str | None:
+        return incident.window.reference if incident.window else None
 
     @extend_schema_field(ClockSerializer(many=True))
     def get_clocks(self, incident: Incident) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from django.utils import timezone
 from incidents import summaries
 from incidents.intake import inbox, mailbox
 from incidents.intake.alarms.heartbeat import sweep_silence
+from incidents.intake.alarms.windows import sweep_windows as sweep_overruns
 from incidents.sweep import sweep
 
 
@@ -34,3 +35,8 @@ def sweep_alarm_sources() -> int:
 @shared_task
 def send_daily_summaries() -> int:
     return summaries.send_daily_summaries(timezone.now())
+
+
+@shared_task
+def sweep_windows() -> dict[str, int]:
+    return sweep_overruns(timezone.now())

@@ -15,6 +15,7 @@ from incidents.actions.writing import attach
 from incidents.defaults import plan_for
 from incidents.models import Alarm, Channel, InboundMessage, Incident, Level, Status
 from incidents.models.timeline import Opened
+from maintenance.models import MaintenanceWindow
 from portal import access
 from portal.calendars import extend_horizon
 from portal.models import Organisation, Service, User
@@ -41,13 +42,15 @@ def open_incident(
     inbound: InboundMessage | None = None,
     alarm: Alarm | None = None,
     parent: Incident | None = None,
+    window: MaintenanceWindow | None = None,
 ) -> Incident:
     """File an incident under the organisation's promise of now; clocks count from the receipt.
 
     `by` is the reporter, or an agent on the reporter's behalf; nobody where an `alarm` reports.
     `received_at` is our own acceptance when it lies before `now` (a mail's INTERNALDATE), `inbound` the
     mail that it came by. `parent` is the vendor's own incident where one outage concerns several
-    organisations. Raises Refused.
+    organisations. `window` is the one whose overrun opens it; what a person reports while work on their
+    services is under way bears that window by itself, and is otherwise as ever. Raises Refused.
     """
     now = now.replace(microsecond=0)
     received = min((received_at or now).replace(microsecond=0), now)
@@ -69,6 +72,7 @@ def open_incident(
             level=claimed_level,
             channel=channel,
             parent=parent,
+            window=window if alarm else _window_at(organisation, services, received),
             policy_version=plan.policy_version,
             calendar_version=calendar_version,
             opened_at=received,
@@ -94,6 +98,16 @@ def open_incident(
         )
         finish(act)
     return incident
+
+
+def _window_at(
+    organisation: Organisation, services: Sequence[Service], at: datetime
+) -> MaintenanceWindow | None:
+    """The maintenance that was under way at `at` for the organisation, on one of the services if any is named."""
+    rows = MaintenanceWindow.objects.under_way(at).filter(involved__organisation=organisation)
+    if services:
+        rows = rows.filter(affected__service__in=services)
+    return rows.order_by("starts_at", "pk").first()
 
 
 def _single_line(text: str) -> str:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
-
 from maintenance.actions.act import Act
 from maintenance.actions.base import acting
-from maintenance.models import MaintenanceWindow, Status, WindowAlarm
+from maintenance.models import MaintenanceWindow, WindowAlarm
 from maintenance.models.timeline import AlarmRecorded, AlarmResolved
-from maintenance.models.window import RUNNING
 from portal.models import Organisation, Service
 
 
@@ -19,7 +16,7 @@ from portal.models import Organisation, Service
 class Heard:
     """One alarm as the room above heard it; `source` and `fingerprint` name it there."""
 
-    service: Service
+    service: Service | None
     organisation: Organisation | None
     source: str
     fingerprint: str
@@ -30,7 +27,7 @@ class Heard:
 
 
 def record_alarm(
-    service: Service,
+    service: Service | None,
     organisation: Organisation | None,
     *,
     source: str,
@@ -44,7 +41,7 @@ def record_alarm(
     """Record what an alarm of the service says, if a window suppresses it; None: it does as ever.
 
     `at` is its receipt, where that lies before `now`. An alarm of one organisation's own source is
-    suppressed only by a window that the organisation was told of. What was recorded is resolved by its
+    suppressed only by a window that the organisation was told of; one without a service by none. What was recorded is resolved by its
     source at any time, until it has opened an incident.
     """
     now = now.replace(microsecond=0)
@@ -52,7 +49,7 @@ def record_alarm(
     alarm = Heard(service, organisation, source, fingerprint, title, is_firing, inbound, at)
     if not is_firing:
         return _resolve(alarm, now)
-    window = suppressing(service, organisation, at)
+    window = suppressing(service, organisation, at) if service is not None else None
     if window is None:
         return None
     with acting("record_alarm", window, by=None, now=now, channel="alarm") as act:
@@ -63,9 +60,7 @@ def suppressing(
     service: Service, organisation: Organisation | None, at: datetime
 ) -> MaintenanceWindow | None:
     """The window in whose agreed time `at` lies for the service; also one that it is time to start. Or None."""
-    rows = MaintenanceWindow.objects.filter(affected__service=service, starts_at__lte=at).filter(
-        Q(status__in=RUNNING) | Q(ended_at__gt=at) | Q(status=Status.ANNOUNCED, ends_at__gt=at)
-    )
+    rows = MaintenanceWindow.objects.under_way(at).filter(affected__service=service)
     if organisation is not None:
         rows = rows.filter(involved__organisation=organisation)
     return next((window for window in rows.distinct().order_by("pk") if window.covers(at)), None)
@@ -81,6 +76,7 @@ def _is_suppressed(act: Act, at: datetime) -> bool:
 def _fire(act: Act, alarm: Heard) -> WindowAlarm:
     found = act.window.alarms.filter(source=alarm.source, fingerprint=alarm.fingerprint).first()
     if found is None:
+        assert alarm.service is not None  # without one, no window is found
         made = WindowAlarm.objects.create(
             window=act.window,
             service=alarm.service,
@@ -101,9 +97,14 @@ def _fire(act: Act, alarm: Heard) -> WindowAlarm:
     return found
 
 
+def unopened(source: str, fingerprint: str) -> WindowAlarm | None:
+    """What was recorded of an alarm that fires still, and has opened nothing; None without such a thing."""
+    recorded = WindowAlarm.objects.filter(source=source, fingerprint=fingerprint, opened="", is_firing=True)
+    return recorded.select_related("window").order_by("-pk").first()
+
+
 def _resolve(alarm: Heard, now: datetime) -> WindowAlarm | None:
-    recorded = WindowAlarm.objects.filter(source=alarm.source, fingerprint=alarm.fingerprint, opened="")
-    found = recorded.filter(is_firing=True).select_related("window").order_by("-pk").first()
+    found = unopened(alarm.source, alarm.fingerprint)
     if found is None or alarm.at < found.last_at:
         return None
     with acting("resolve_alarm", found.window, by=None, now=now, channel="alarm") as act:

@@ -11,6 +11,7 @@ from incidents.intake.alarms import incident_texts
 from incidents.intake.alarms.formats import Alert
 from incidents.intake.alarms.incident_texts import Texts
 from incidents.models import Alarm, AlarmSource, Channel, Incident
+from maintenance.models import MaintenanceWindow
 from portal.models import Organisation, Service
 from portal.models.service_impact import Impact
 
@@ -24,8 +25,10 @@ def open_for_alarm(
     level: str,
     now: datetime,
     received_at: datetime,
+    window: MaintenanceWindow | None = None,
 ) -> Incident:
-    """Open what the alarm opens; the incident that the alarm belongs to."""
+    """Open what the alarm opens; the incident that the alarm belongs to. `window` is the one that it outlasts."""
+    told = set(window.involved.values_list("organisation", flat=True)) if window else set()
 
     def opened(
         organisation: Organisation,
@@ -47,6 +50,7 @@ def open_for_alarm(
             received_at=received_at,
             alarm=alarm,
             parent=parent,
+            window=window if organisation.is_vendor or organisation.pk in told else None,
         )
 
     if source.organisation is not None:

@@ -136,7 +136,8 @@ def current_alarms(source: AlarmSource, alerts: list[Alert]) -> dict[str, Alarm]
 
 def is_repeat(alarm: Alarm, alert: Alert, source: AlarmSource) -> bool:
     """Whether a firing alert says no more than the alarm that is there: then it is counted."""
-    is_heard = alarm.incident is None or alarm.incident.is_unresolved
+    # Without an incident: one that opens nothing, or is recorded on a window, which counts it itself.
+    is_heard = alarm.incident.is_unresolved if alarm.incident is not None else not alarm.level
     is_as_before = alarm.status == Alarm.Status.FIRING and is_heard
     return is_as_before and not is_worse(
         level_of(alert, source.level_rules, source.default_level), alarm.level

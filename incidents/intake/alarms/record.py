@@ -3,7 +3,7 @@
 First it opens an incident; then it is counted. Its source calls it resolved: that is shown, and a person
 decides. It fires again: that is noted, and reopens what was resolved. Many different ones at once are one
 storm. An alarm that is worse than what it opened opens again, for nobody promised to look at the milder one
-as fast.
+as fast. While its service is under maintenance it is recorded there, and opens nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import cached_property
 from django.db import connection, transaction
 
 from incidents import actions
-from incidents.intake.alarms import formats, incident_texts
+from incidents.intake.alarms import formats, incident_texts, windows
 from incidents.intake.alarms.formats import Alert
 from incidents.intake.alarms.levels import is_worse, level_of
 from incidents.intake.alarms.opening import open_for_alarm
@@ -82,7 +82,7 @@ class Reading:
             return
         level = level_of(alert, self.source.level_rules, self.source.default_level)
         if alarm is not None and not self.is_over(alarm) and not is_worse(level, alarm.level):
-            self.fire_again(alarm)
+            self.fire_again(alarm, alert)
             return
         if alarm is not None:
             Alarm.objects.filter(pk=alarm.pk).update(is_current=False)
@@ -122,8 +122,19 @@ class Reading:
         )
         self.alarms[alert.fingerprint] = alarm
         if level:
-            alarm.incident = self.incident_for(alert, alarm)
-            alarm.save(update_fields=["incident"])
+            self.hear(alert, alarm)
+
+    def hear(self, alert: Alert, alarm: Alarm) -> None:
+        """It is recorded on a window that covers it; else it opens an incident, also that of an overrun."""
+        if windows.record(self.source, alarm, self.message, self.at, self.now):
+            return
+        overrun = windows.open_outlasting(self.source, alarm, self.now)
+        if overrun is not None:
+            self.outcome, self.incident = Outcome.OPENED, overrun
+            self.incidents[overrun.pk] = overrun
+            return
+        alarm.incident = self.incident_for(alert, alarm)
+        alarm.save(update_fields=["incident"])
 
     def incident_for(self, alert: Alert, alarm: Alarm) -> Incident:
         """The storm that takes it, else a new incident: its own, or the one of a storm that begins."""
@@ -163,7 +174,7 @@ class Reading:
 
     # --- it repeats ---
 
-    def fire_again(self, alarm: Alarm) -> None:
+    def fire_again(self, alarm: Alarm, alert: Alert) -> None:
         """Count it. What had resolved flaps; what a person had resolved is open again."""
         incident = self.incident_of(alarm)
         was_resolved = alarm.status == Alarm.Status.RESOLVED
@@ -174,6 +185,8 @@ class Reading:
             alarm.status, alarm.resolved_at = Alarm.Status.FIRING, None
             alarm.flap_count += was_resolved
         alarm.save(update_fields=["count", "last_at", "status", "resolved_at", "flap_count"])
+        if incident is None and alarm.level and not is_late:
+            self.hear(alert, alarm)
         if incident is None or is_late:
             return
         if incident.status == Status.RESOLVED:
@@ -201,6 +214,8 @@ class Reading:
         alarm.status, alarm.resolved_at = Alarm.Status.RESOLVED, self.at
         alarm.save(update_fields=["status", "resolved_at"])
         incident = self.incident_of(alarm)
+        if incident is None and alarm.level:
+            windows.record(self.source, alarm, self.message, self.at, self.now)
         if incident is None or self.is_any_firing(incident) or not self.is_told(incident, "alarm_resolved"):
             return
         for one in self.family(incident):

@@ -7,17 +7,20 @@ from django.utils import timezone
 
 from incidents.intake import inbox
 from incidents.intake.alarms.heartbeat import sweep_silence
+from incidents.intake.alarms.windows import sweep_windows
 from incidents.summaries import send_daily_summaries
 from incidents.sweep import sweep
+from maintenance.sweep import sweep as sweep_maintenance
 from portal import outbox
 
 
 class Command(BaseCommand):
-    help = "One pass of the clockwork: inbox, clocks, scheduled updates, closings, summaries, outbox."
+    help = "One pass of the clockwork: inbox, maintenance windows, clocks, scheduled updates, closings, summaries, outbox."
 
     def handle(self, *args: Any, **options: Any) -> None:
         read = inbox.sweep(timezone.now())
-        done = sweep(timezone.now())
+        windows = sweep_maintenance(timezone.now())
+        done = {"windows": windows} | sweep_windows(timezone.now()) | sweep(timezone.now())
         done["silent sources"] = sweep_silence(timezone.now())
         done["summaries"] = send_daily_summaries(timezone.now())
         report = outbox.sweep(timezone.now())
