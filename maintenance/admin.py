@@ -119,10 +119,10 @@ class WindowAdmin(RoleAdmin):
             return "—"
         look = "breached" if promise.is_late else "plain"
         return format_html(
-            '<span class="label label-{}">{} {}</span> {}',
+            '<span class="label label-{}">{}</span> {} {}',
             look,
-            promise.label,
             relative_text(promise.at, now),
+            promise.label,
             moment(promise.at),
         )
 

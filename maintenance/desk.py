@@ -158,8 +158,13 @@ def window_page(request: HttpRequest, object_id: str) -> HttpResponse:
 
 @require_safe
 def now_fragment(request: HttpRequest, pk: int) -> HttpResponse:
-    window = get_window(request, pk)
-    return render(request, "maintenance/_now.html", desk_context(request, window))
+    window, now = get_window(request, pk), timezone.now()
+    context = {
+        "window": window,
+        "headline": window_view.headline(window, now),
+        "promises": window_view.promises(window, now),
+    }
+    return render(request, "maintenance/_promises.html", context)
 
 
 @require_safe

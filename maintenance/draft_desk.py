@@ -142,7 +142,8 @@ def form_page(
     previous: MaintenanceWindow | None,
     status: int | None = None,
 ) -> HttpResponse:
-    checked = check_of(form, timezone.now()) if form.is_bound and not status else None
+    typed = form if form.is_bound else WindowForm(form.initial, window=window, reader=person_of(request))
+    checked = check_of(typed, timezone.now()) if not status else None
     context = {
         "form": form,
         "window": window,

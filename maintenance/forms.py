@@ -37,9 +37,10 @@ def moment_field(label: Any, *, required: bool = True, help_text: Any = "") -> M
     return MomentField(label=label, required=required, help_text=help_text, widget=widget)
 
 
-def text_field(label: Any, *, required: bool = True, help_text: Any = "") -> forms.CharField:
+def text_field(label: Any, *, required: bool = True, help_text: Any = "", rows: int = 4) -> forms.CharField:
+    widget = forms.Textarea(attrs={"rows": rows})
     return forms.CharField(
-        label=label, required=required, max_length=50_000, help_text=help_text, widget=forms.Textarea
+        label=label, required=required, max_length=50_000, help_text=help_text, widget=widget
     )
 
 
@@ -75,13 +76,16 @@ class FilterForm(forms.Form):
 class ConsentForm(forms.Form):
     """Give the consent, with words if one likes, or refuse it with a reason."""
 
-    words = text_field(
-        _("Your words"), required=False, help_text=_("Our engineers read them. To refuse, say why.")
-    )
     answer = forms.ChoiceField(
         label=_("Your answer"),
         choices=[("give", _("Give consent")), ("refuse", _("Refuse"))],
         widget=forms.RadioSelect,
+    )
+    words = text_field(
+        _("Your words"),
+        required=False,
+        help_text=_("Our engineers read them. To refuse, say why."),
+        rows=3,
     )
 
     def clean(self) -> dict[str, Any]:

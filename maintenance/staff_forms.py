@@ -207,7 +207,7 @@ class WindowForm(ZonedForm):
 
     title = forms.CharField(label=_("What is done?"), max_length=200)
     description = text_field(
-        _("Details"), help_text=_("Customers read it. Markdown works: **bold**, lists, `code`.")
+        _("Details"), help_text=_("Customers read it. Markdown works: **bold**, lists, `code`."), rows=6
     )
     time_zone = forms.ChoiceField(
         label=_("Time zone of the window"),
@@ -220,7 +220,7 @@ class WindowForm(ZonedForm):
         help_text=_("If not all steps are done by then, the owner decides: go on or roll back."),
     )
     owner = forms.ModelChoiceField(User.objects.none(), label=_("Owner"), help_text=_("Leads the work."))
-    steps = text_field(_("Steps"), help_text=_("One a line, in their order."))
+    steps = text_field(_("Steps"), help_text=_("One a line, in their order."), rows=6)
     conditions = text_field(
         _("Rollback conditions"),
         help_text=_(

@@ -22,8 +22,9 @@ from maintenance.models import (
     WindowPost,
     WindowStep,
 )
+from maintenance.models.window import INTERNAL
 from portal.models import User
-from portal.templatetags.portal_tags import duration, moment
+from portal.templatetags.portal_tags import duration, moment, period_text
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,9 @@ def _change(event: WindowEvent, found: Found) -> Change:
     )
 
 
+Facts = dict[str, Any]
+
+
 def at(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
@@ -129,21 +133,24 @@ def item_of(event: WindowEvent, found: Found) -> TimelineItem:
         who=str(event.by) if event.by else _("Clockwork"),
         is_internal=not event.is_public,
         sentence=sentence(event, found),
-        status_from=_status(facts.get("status_from")),
+        status_from=_status_from(event),
         status_to=_status(facts.get("status_to")),
         post=found.post(facts),
     )
+
+
+def _status_from(event: WindowEvent) -> str:
+    """Where it came from; what it was before its announcement is no customer's business."""
+    value = event.payload.get("status_from")
+    return "" if event.is_public and value in INTERNAL else _status(value)
 
 
 def _status(value: str | None) -> str:
     return str(Status(value).label) if value else ""
 
 
-def _span(starts: str, ends: str) -> dict[str, str]:
-    return {"from": moment(at(starts)), "until": moment(at(ends))}
-
-
-Facts = dict[str, Any]
+def _agreed(facts: Facts) -> str:
+    return period_text(at(facts["starts_at"]), at(facts["ends_at"]))
 
 
 def _drafted(facts: Facts, found: Found) -> str:
@@ -154,13 +161,7 @@ def _drafted(facts: Facts, found: Found) -> str:
 
 
 def _moved(facts: Facts, found: Found) -> str:
-    before = _span(facts["starts_from"], facts["ends_from"])
-    after = _span(facts["starts_at"], facts["ends_at"])
-    return _("moved it from %(from)s – %(until)s to %(new_from)s – %(new_until)s") % {
-        **before,
-        "new_from": after["from"],
-        "new_until": after["until"],
-    }
+    return _("moved it to %(period)s") % {"period": _agreed(facts)}
 
 
 def _cancelled(facts: Facts, found: Found) -> str:
@@ -231,9 +232,7 @@ SENTENCES: dict[str, Callable[[Facts, Found], str]] = {
     "proposed": lambda f, r: _("proposed it"),
     "returned_to_draft": lambda f, r: _("returned it to draft"),
     "approved": lambda f, r: _("approved it"),
-    "announced": lambda f, r: (
-        _("announced it for %(from)s – %(until)s") % _span(f["starts_at"], f["ends_at"])
-    ),
+    "announced": lambda f, r: _("announced it for %(period)s") % {"period": _agreed(f)},
     "moved": _moved,
     "cancelled": _cancelled,
     "invited": _invited,

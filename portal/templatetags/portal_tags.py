@@ -74,6 +74,21 @@ def time(context: dict[str, Any], value: datetime | None, relative: bool = True)
     )
 
 
+def period_text(start: datetime, end: datetime) -> str:
+    """“Tue 24 Nov 2026, 14:30 – 16:30 UTC+3”: day and zone once, where they are the same."""
+    first, last = timezone.localtime(start), timezone.localtime(end)
+    if (first.date(), first.utcoffset()) != (last.date(), last.utcoffset()):
+        return f"{moment(start)} – {moment(end)}"
+    day_and_time = moment(start).removesuffix(f" {zone_label(first)}")
+    return f"{day_and_time} – {hour(end)} {zone_label(last)}"
+
+
+@register.simple_tag
+def period(start: datetime, end: datetime) -> str:
+    """From one moment to another, in the active zone."""
+    return period_text(start, end)
+
+
 @register.filter
 def hour(value: datetime | None) -> str:
     """“14:30” in the active zone, for timelines that name day and zone once."""

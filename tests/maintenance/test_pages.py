@@ -247,7 +247,8 @@ def test_what_moved_stands_on_the_page_with_both_times_and_the_reason(client, a1
     actions.move_window(window, **times, reason="A part is late", **by(g1, T0))
     shown = text(client, a1, window.get_absolute_url())
     moved = shown[shown.index("What changed") :]
-    for words in ("Tue 10 Mar 2026, 13:00 UTC+3", "Wed 11 Mar 2026, 13:00 UTC+3", "A part is late"):
+    before, after = "Tue 10 Mar 2026, 13:00 – 15:00 UTC+3", "Wed 11 Mar 2026, 13:00 – 15:00 UTC+3"
+    for words in (f"moved from {before} to {after}", "A part is late"):
         assert words in moved
 
 
