@@ -267,6 +267,8 @@ def test_nothing_of_three_organisations_crosses(client, a1, b1, acme, nordwind, 
         client.force_login(person)
         pages = ["/", "/status/", "/status/inference-api/", f"/status/own-{name.lower()}/"]
         shown = "".join(text_of(client.get(page)) for page in pages)
+        words = [row.state.word for row in client.get("/").context["services"]]
+        assert words == [["outage", "degraded", "reduced_redundancy"][number - 1], "none", "none"]
         assert f"Service-of-{name}" in shown
         assert f"Window-of-{name}" in shown
         assert f"INC-17{number}0" in shown
