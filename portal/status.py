@@ -260,18 +260,19 @@ def subscription(request: HttpRequest, slug: str) -> HttpResponse:
     mine = Organisation.objects.filter(is_active=True, memberships__user=user, subscriptions__service=service)
     if request.method != "POST":
         mails = user.status_subscriptions.filter(service=service).values("organisation")
-        context = {
-            "service": service,
-            "subscribed": mine.filter(pk__in=mails),
-            "others": mine.exclude(pk__in=mails),
-        }
-        return render(request, "portal/status_subscription.html", context)
+        lists = {"subscribed": mine.filter(pk__in=mails), "others": mine.exclude(pk__in=mails)}
+        return render(request, "portal/status_subscription.html", {"service": service} | lists)
     organisation = get_object_or_404(mine, slug=request.POST.get("organisation", ""))
+    messages.success(request, set_subscription(request, organisation, service))
+    return redirect("service-status", slug)
+
+
+def set_subscription(request: HttpRequest, organisation: Organisation, service: Service) -> str:
+    """Turn the mail on or off as the form says; what has been done, in words."""
     if request.POST.get("wanted") == "yes":
-        status_mails.subscribe(user, organisation, service, now=timezone.now())
+        status_mails.subscribe(person_of(request), organisation, service, now=timezone.now())
         told = _("You get a mail when the state of %(service)s changes for %(organisation)s.")
     else:
-        status_mails.unsubscribe(user, organisation, service)
+        status_mails.unsubscribe(person_of(request), organisation, service)
         told = _("No more mail about the state of %(service)s for %(organisation)s.")
-    messages.success(request, told % {"service": service, "organisation": organisation})
-    return redirect("service-status", slug)
+    return told % {"service": service, "organisation": organisation}

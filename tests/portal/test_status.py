@@ -210,13 +210,14 @@ def test_upcoming_maintenance_of_the_next_14_days(client, a1, b1, acme, nordwind
     near = window(acme, api, hours(24 * 13), by=g1, title="Near one")
     far = window(acme, api, hours(24 * 15), by=g1, title="Far one")
     draft = window(acme, api, hours(24), by=g1, title="Drafted", status="draft")
-    MaintenanceWindow.objects.filter(pk=draft.pk).update(announced_at=None)
+    approved = window(acme, api, hours(24), by=g1, title="Not told yet")
+    MaintenanceWindow.objects.filter(pk__in=[draft.pk, approved.pk]).update(announced_at=None)
     theirs = window(nordwind, api, hours(24), by=g1, title=f"Theirs {CANARY}")
     client.force_login(a1)
     shown = text_of(client.get("/status/"))
     assert f"/maintenance/{near.reference}/" in shown
     assert "Inference API (Degraded)" in shown
-    for each in (far, draft, theirs):
+    for each in (far, draft, approved, theirs):
         assert each.title not in shown
     assert "No maintenance is announced" not in shown
 
@@ -267,6 +268,8 @@ def test_nothing_of_three_organisations_crosses(client, a1, b1, acme, nordwind, 
         client.force_login(person)
         pages = ["/", "/status/", "/status/inference-api/", f"/status/own-{name.lower()}/"]
         shown = "".join(text_of(client.get(page)) for page in pages)
+        words = [row.state.word for row in client.get("/").context["services"]]
+        assert words == [["outage", "degraded", "reduced_redundancy"][number - 1], "none", "none"]
         assert f"Service-of-{name}" in shown
         assert f"Window-of-{name}" in shown
         assert f"INC-17{number}0" in shown

@@ -272,6 +272,24 @@ def test_subscribing_during_an_outage_tells_its_end(a1, acme, api, at, mailoutbo
     assert [mail.subject.partition(" since")[0] for mail in mailoutbox] == ["Inference API: working again"]
 
 
+def test_two_processes_that_saw_the_same_change_tell_it_once(a1, acme, api, at):
+    ask(a1, acme, api)
+    felt(acme, api)
+    pk = StatusSubscription.objects.get().pk
+    later = T0 + timedelta(seconds=1)
+    assert [status_mails.tell(pk, T0), status_mails.tell(pk, later)] == [True, False]
+    assert len(told()) == 1
+
+
+def test_what_one_person_was_told_is_not_what_another_knows(a1, b1, acme, nordwind, api, at, mailoutbox):
+    ask(a1, acme, api), ask(b1, nordwind, api)
+    felt(nordwind, api)
+    tell(), send()
+    felt(acme, api, "outage", 1)
+    at(1), tell(), send()
+    assert [mail.to for mail in mailoutbox] == [[b1.email], [a1.email]]
+
+
 def test_one_trouble_does_not_stop_the_others(a1, a2, acme, api, at, monkeypatch, caplog):
     ask(a1, acme, api), ask(a2, acme, api)
     felt(acme, api)
