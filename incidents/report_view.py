@@ -112,7 +112,7 @@ def verdict_words(report: dict[str, Any]) -> str:
         return _("No target fell due in this month.")
     if not missed:
         return _("All %(count)s targets were met.") % {"count": met}
-    return _("%(met)s of %(count)s targets were met, %(missed)s were missed.") % {
+    return _("%(met)s of %(count)s targets were met; missed: %(missed)s.") % {
         "met": met,
         "count": met + missed,
         "missed": missed,
