@@ -69,9 +69,13 @@ class Words:
 
     def replaced(self, text: str, incident: Incident) -> list[str]:
         """The words of the text that the incident's organisation does not read."""
-        mine = incident.organisation_id
-        others = [name for name in self._longest_first() if mine not in name.owners]
-        return [name.words for name in others if _pattern(name.words).search(text)]
+        found = []
+        for name in self._longest_first():
+            pattern = _pattern(name.words)
+            if pattern.search(text) and incident.organisation_id not in name.owners:
+                found.append(name.words)
+            text = pattern.sub(KEPT, text)  # so that no shorter name is found within it
+        return found
 
     def _longest_first(self) -> list[Name]:
         return sorted(self.names, key=lambda name: -len(name.words))

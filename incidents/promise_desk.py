@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -39,6 +40,9 @@ class MoveForm(forms.Form):
     organisations = forms.ModelMultipleChoiceField(
         Organisation.objects.none(),
         label=gettext_lazy("Organisations with open incidents"),
+        help_text=gettext_lazy(
+            "Only incidents under an earlier version of the same, or whose plan has it now."
+        ),
         widget=forms.CheckboxSelectMultiple,
     )
 
@@ -55,7 +59,17 @@ class MoveForm(forms.Form):
         return data
 
     def incidents(self) -> Any:
-        found = Incident.objects.unresolved().filter(organisation__in=self.cleaned_data["organisations"])
+        """Open ones under the same policy and calendar, or whose organisation's plan has them now."""
+        data = self.cleaned_data
+        found = Incident.objects.unresolved().filter(organisation__in=data["organisations"])
+        if data["policy_version"]:
+            policy = data["policy_version"].policy
+            has_policy = Q(organisation__support_plan__policy_version__policy=policy)
+            found = found.filter(Q(policy_version__policy=policy) | has_policy)
+        if data["calendar_version"]:
+            calendar = data["calendar_version"].calendar
+            has_calendar = Q(organisation__support_plan__calendar=calendar)
+            found = found.filter(Q(calendar_version__calendar=calendar) | has_calendar)
         related = (
             "organisation",
             "policy_version__policy",

@@ -18,7 +18,7 @@ from django.db.models import Q
 from incidents import sla
 from incidents.models import Clock, Incident, IncidentEvent, MonthlyReport, SLAPolicyVersion, SupportPlan
 from incidents.models.facts import as_fact, promise_for, promise_key
-from incidents.models.rca import PreventionAction, RCACopy
+from incidents.models.rca import RCA, PreventionAction, RCACopy
 from incidents.report_figures import Case, Period, figures
 from maintenance.models import MaintenancePlan, WindowOrganisation
 from portal import uptime
@@ -99,11 +99,12 @@ def computed(organisations: Sequence[Organisation], month: date, now: datetime) 
         return []
     periods = {one.pk: period_of(one, month, now) for one in organisations}
     cases, services = _cases(organisations, periods, now), _services(organisations, periods)
+    window_rcas = _window_rcas(organisations)
     actions, windows = _actions(organisations, periods), _windows(organisations, periods)
     return [
         _plain(
             _head(one, month, periods[one.pk], now)
-            | figures(cases[one.pk], periods[one.pk])
+            | figures(cases[one.pk], periods[one.pk], window_rcas[one.pk])
             | {
                 "services": services[one.pk],
                 "actions": actions[one.pk],
@@ -240,6 +241,36 @@ def _cut(millionths: int) -> str:
 
 
 # --- what followed, and what was planned ---
+
+
+def _window_rcas(organisations: Sequence[Organisation]) -> dict[int, list[dict[str, Any]]]:
+    """The RCAs that are owed for windows of each organisation, published when its own copy was."""
+    owed = RCA.objects.filter(window__isnull=False, due_at__isnull=False).select_related("window")
+    copies = RCACopy.objects.filter(organisation__in=organisations, version__rca__in=owed.values("pk"))
+    published: dict[tuple[int, int], datetime] = {}
+    newest_first = copies.order_by("-version__published_at")
+    for rca, organisation, at in newest_first.values_list(
+        "version__rca", "organisation", "version__published_at"
+    ):
+        published[rca, organisation] = at
+    involved = WindowOrganisation.objects.filter(
+        organisation__in=organisations, window__in=owed.order_by().values("window")
+    ).values_list("window", "organisation")
+    concerned: dict[int, list[int]] = defaultdict(list)
+    for window, organisation in involved:
+        concerned[window].append(organisation)
+    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for one in owed.filter(window__in=list(concerned)).order_by("pk"):
+        for organisation in concerned[one.window_id or 0]:
+            found[organisation].append(
+                {
+                    "reference": one.reference,
+                    "owed_since": one.owed_since,
+                    "due_at": one.due_at,
+                    "published_at": published.get((one.pk, organisation)),
+                }
+            )
+    return found
 
 
 def _actions(organisations: Sequence[Organisation], periods: dict[int, Period]) -> dict[int, dict[str, int]]:

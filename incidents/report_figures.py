@@ -260,37 +260,52 @@ def duration_rows(cases: Iterable[Case], period: Period) -> list[dict[str, Any]]
     ]
 
 
-def rca_figures(cases: Sequence[Case], period: Period) -> dict[str, Any]:
-    """RCAs that fell due or were published: in time, late, and owed still when the period ended."""
-    rows: list[dict[str, Any]] = []
-    owed = 0
+def rca_rows(cases: Iterable[Case]) -> Iterable[dict[str, Any]]:
+    """Every RCA that is or was owed for an incident: since when, until when, and when it was published."""
     for case in cases:
         for clock in case.ledger.clocks:
-            if clock.kind != Kind.RCA or clock.state in (State.CANCELLED, State.REPLACED):
-                continue
-            published = clock.met_at if clock.met_at and clock.met_at < period.until else None
-            owed += clock.started_at < period.until and published is None
-            if period.holds(clock.due_at) or period.holds(published):
-                rows.append(
-                    {
-                        "reference": case.reference,
-                        "due_at": clock.due_at,
-                        "published_at": published,
-                        "is_late": clock.breached_at is not None and clock.breached_at < period.until,
-                    }
-                )
+            if clock.kind == Kind.RCA and clock.state not in (State.CANCELLED, State.REPLACED):
+                yield {
+                    "reference": case.reference,
+                    "owed_since": clock.started_at,
+                    "due_at": clock.due_at,
+                    "published_at": clock.met_at,
+                }
+
+
+def rca_figures(owed: Iterable[dict[str, Any]], period: Period) -> dict[str, Any]:
+    """RCAs that fell due or were published: in time, late, and owed still when the period ended."""
+    rows, still_owed = [], 0
+    for row in owed:
+        published = (
+            row["published_at"] if row["published_at"] and row["published_at"] < period.until else None
+        )
+        due = row["due_at"]
+        is_due = due is not None and due < period.until
+        still_owed += row["owed_since"] < period.until and published is None
+        if period.holds(due) or period.holds(published):
+            is_late = is_due and (published is None or published > due)
+            told = {
+                "reference": row["reference"],
+                "due_at": due,
+                "published_at": published,
+                "is_late": is_late,
+            }
+            rows.append(told)
     published_rows = [row for row in rows if period.holds(row["published_at"])]
     return {
         "due": sum(period.holds(row["due_at"]) for row in rows),
         "published": len(published_rows),
         "in_time": sum(not row["is_late"] for row in published_rows),
-        "owed": owed,
+        "owed": still_owed,
         "rows": rows,
     }
 
 
-def figures(cases: Sequence[Case], period: Period) -> dict[str, Any]:
-    """Everything that the incidents of one organisation say about the period."""
+def figures(
+    cases: Sequence[Case], period: Period, window_rcas: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """Everything that the incidents of one organisation say about the period, with the RCAs of its windows."""
     targets = [
         target_row(case, clock, period)
         for case in cases
@@ -304,5 +319,5 @@ def figures(cases: Sequence[Case], period: Period) -> dict[str, Any]:
         "targets": {"kinds": kinds, "rows": sorted(targets, key=lambda row: row["started_at"])},
         "cadence": {"kept": updates["met"], "missed": updates["missed"]},
         "durations": duration_rows(cases, period),
-        "rcas": rca_figures(cases, period),
+        "rcas": rca_figures([*rca_rows(cases), *window_rcas], period),
     }

@@ -31,6 +31,7 @@ REASONS = {
     "waiting for customer": gettext_lazy("waiting for the customer"),
 }
 BAR_WIDTH = 300
+TARGETS = {**KIND_LABELS, "status_update": gettext_lazy("Status update")}
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,10 @@ def shown(content: dict[str, Any]) -> dict[str, Any]:
     report = thawed(content)
     month = date.fromisoformat(f"{report['month']}-01")
     for row in report["targets"]["rows"]:
-        row["kind_word"] = KIND_LABELS[row["kind"]]
+        row["kind_word"] = TARGETS[row["kind"]]
         row["uncounted_words"] = uncounted_words(row["uncounted"])
     for row in report["targets"]["kinds"]:
-        row["kind_word"] = KIND_LABELS[row["kind"]]
+        row["kind_word"] = TARGETS[row["kind"]]
         row["percent"] = percent(row["met"], row["missed"])
         row["claimed_percent"] = percent(row["claimed_met"], row["claimed_missed"])
     for row in report["durations"]:
@@ -111,7 +112,7 @@ def verdict_words(report: dict[str, Any]) -> str:
         return _("No target fell due in this month.")
     if not missed:
         return _("All %(count)s targets were met.") % {"count": met}
-    return _("%(met)s of %(count)s targets were met, %(missed)s were missed.") % {
+    return _("%(met)s of %(count)s targets were met; missed: %(missed)s.") % {
         "met": met,
         "count": met + missed,
         "missed": missed,

@@ -178,3 +178,25 @@ def test_resolved_incidents_and_closed_clocks_stay(client, h1, g1, mine, acme):
     assert client.post(PAGE, body(longer, organisations=[acme])).status_code == 400
     client.post(PAGE, body(longer, organisations=[acme], move="1", incident=[mine.pk]))
     assert list(Clock.objects.order_by("pk").values()) == stored
+
+
+def test_another_calendar_or_policy_is_nobodys_next_version(client, h1, mine, acme):
+    """Unless the organisation's plan has it now: then its open incidents may follow."""
+    from incidents.models import SLAPolicy
+    from portal.models import BusinessCalendar
+
+    other = new_version(BusinessCalendar.objects.create(name="Elsewhere"), now=at(4), by=h1)
+    policy = SLAPolicy.objects.create(name="Gold")
+    gold = SLAPolicyVersion.objects.create(policy=policy, number=1, created_at=T0)
+    for target in mine.policy_version.targets.all():
+        target.pk, target.version = None, gold
+        target.save()
+    client.force_login(h1)
+    for data in (body(calendar=other, organisations=[acme]), body(gold, organisations=[acme])):
+        assert client.post(PAGE, data).context["moves"] == []
+        client.post(PAGE, data | {"move": "1", "incident": [mine.pk]})
+    assert not mine.events.filter(kind="promise_changed").exists()
+    acme.support_plan.calendar, acme.support_plan.policy_version = other.calendar, gold
+    acme.support_plan.save()
+    shown = client.post(PAGE, body(gold, other, organisations=[acme]))
+    assert [entry["move"].incident for entry in shown.context["moves"]] == [mine]

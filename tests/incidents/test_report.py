@@ -416,6 +416,32 @@ def test_rcas_are_counted_from_their_clocks(march, acme):
     assert all(row["is_late"] for row in told["rows"])
 
 
+def test_the_rca_of_a_window_counts_for_those_it_concerned(acme, nordwind, a1, g1, g2):
+    def owed(of, due, *published):
+        row = window(of, g1, on(2, 2), status="rolled_back")
+        rca = RCA.objects.create(window=row, author=g1, due_at=due, owed_since=on(2, 4))
+        for number, at in enumerate(published, 1):
+            version = RCAVersion.objects.create(rca=rca, number=number, author=g1, reviewer=g2, published_at=at,
+                                                published_by=g2, content={})  # fmt: skip
+            RCACopy.objects.create(version=version, organisation=of, content={})
+        return row
+
+    in_time = owed(acme, on(9, 18), on(9, 18), on(20, 9))
+    late = owed(acme, on(9, 18), on(9, 18, 0, 1))
+    never = owed(acme, on(9, 18))
+    owed(acme, on(9, 18, month=4))
+    owed(nordwind, on(9, 18))
+    told = made(acme)["rcas"]
+    assert {name: told[name] for name in ("due", "published", "in_time", "owed")} == {
+        "due": 3, "published": 2, "in_time": 1, "owed": 2,
+    }  # fmt: skip
+    assert [(row["reference"], row["is_late"]) for row in told["rows"]] == [
+        (in_time.reference, False),
+        (late.reference, True),
+        (never.reference, True),
+    ]
+
+
 # --- frozen, and many at once ---
 
 
