@@ -1,7 +1,7 @@
 """What each mail about a window needs to know, gathered when it is sent.
 
-A mail about an agreement says what was agreed then, with the version that calendars know it by, also when
-it goes out after the next change: whoever reads two of them learns of both.
+A mail says how it was when it was caused, with the version that calendars know it by, also when it goes out
+after the next change: whoever reads two of them learns of both.
 """
 
 from __future__ import annotations
@@ -27,19 +27,22 @@ from portal.models import Organisation, User
 
 
 def as_of(event: WindowEvent) -> MaintenanceWindow:
-    """The window as the event agreed it: times, version and status; otherwise as it is now."""
-    facts, window = event.payload, copy.copy(event.window)
-    if "sequence" in facts:
-        window.sequence = facts["sequence"]
-        window.starts_at, window.ends_at = (
-            datetime.fromisoformat(facts[name]) for name in ("starts_at", "ends_at")
-        )
-        window.status = facts["status_to"]
-        for name in ("started_at", "overrun_at", "rollback_ordered_at"):
-            if (at := getattr(window, name)) is not None and at > event.recorded_at:
-                setattr(window, name, None)
-        if not window.is_over:
-            window.ended_at, window.outcome = None, ""
+    """The window as it was when the event was recorded: what was agreed then, its version, its status."""
+    window = copy.copy(event.window)
+    for earlier in window.events.filter(pk__lte=event.pk).order_by("pk"):
+        facts = earlier.payload
+        window.status = facts.get("status_to") or window.status
+        if "sequence" in facts:
+            window.sequence = facts["sequence"]
+            window.starts_at = datetime.fromisoformat(facts["starts_at"])
+            window.ends_at = datetime.fromisoformat(facts["ends_at"])
+        if earlier.kind == "posted":
+            window.next_update_at = window.posts.get(pk=facts["post"]).next_update_at
+    for name in ("started_at", "overrun_at", "rollback_ordered_at", "decided_at", "ended_at"):
+        if (at := getattr(window, name)) is not None and at > event.recorded_at:
+            setattr(window, name, None)
+    window.decision = window.decision if window.decided_at else ""
+    window.outcome = window.outcome if window.is_over else ""
     return window
 
 

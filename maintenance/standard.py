@@ -127,12 +127,12 @@ class Situation:
         found = []
         if self.window.outcome:
             found.append((_("Outcome"), self.window.outcome))
-        conditions = [f"- {row.measure}: {row.limit}" for row in self.window.conditions.all()]
+        conditions = [f"{row.measure}: {row.limit}" for row in self.window.conditions.all()]
         if conditions:
-            found.append((_("It is taken back if"), "\n".join(conditions)))
-        asked = [f"- {words}" for words in self.asked()]
+            found.append((_("It is taken back if"), _listed(conditions)))
+        asked = self.asked()
         if asked:
-            found.append((_("Your consent is asked"), "\n".join(asked)))
+            found.append((_("Your consent is asked"), _listed(asked)))
         return found
 
     def asked(self) -> list[str]:
@@ -141,6 +141,11 @@ class Situation:
             return []
         rows = self.window.consents.open().filter(organisation__in=[o.pk for o in self.organisations])
         return [consent_words(consent) for consent in rows.order_by("pk")]
+
+
+def _listed(lines: Sequence[str]) -> str:
+    """Markdown: one as it is, several as a list."""
+    return lines[0] if len(lines) == 1 else "\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def consent_words(consent: Consent) -> str:

@@ -10,6 +10,7 @@ from maintenance.models.window import RUNNING
 from maintenance.rules import DECISION_GRACE
 from portal.models import Organisation
 
+SECOND = timedelta(seconds=1)
 WORKING = (Status.IN_PROGRESS, Status.OVERRUN)
 
 
@@ -36,9 +37,10 @@ def _moments(window: MaintenanceWindow, now: datetime) -> Iterator[datetime]:
     if window.status in RUNNING:
         yield window.ends_at
     if window.status in WORKING and not window.decision:
-        yield window.rollback_decision_at
         if window.decision_asked_at:
             yield window.decision_asked_at + DECISION_GRACE
+        elif has_open_steps(window):  # a tick may be taken back after the decision time
+            yield max(window.rollback_decision_at, now + SECOND)
 
 
 def has_open_steps(window: MaintenanceWindow) -> bool:

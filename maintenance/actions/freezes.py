@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from django.db import transaction
@@ -81,4 +82,5 @@ def _check_person(organisation: Organisation, by: User) -> None:
 
 def _review(freeze: Freeze, now: datetime) -> None:
     for window in windows_touched_by(freeze):
-        review_consents(window, now=now)
+        with suppress(Refused):  # it has started by now
+            review_consents(window, now=now)

@@ -68,9 +68,13 @@ class WindowQuerySet(models.QuerySet["MaintenanceWindow"]):
         return self.filter(status__in=RUNNING)
 
     def under_way(self, at: datetime) -> WindowQuerySet:
-        """Those whose work was under way at `at`, also where nobody has noted yet that it is time to start."""
+        """Those whose work was under way at `at`, also where nobody has noted yet that it is time to start.
+
+        Not those that wait for a consent: they do not start.
+        """
         started = models.Q(started_at__lte=at) & (models.Q(ended_at=None) | models.Q(ended_at__gt=at))
         is_time = models.Q(status=Status.ANNOUNCED, starts_at__lte=at, ends_at__gt=at)
+        is_time &= ~models.Q(consents__state__in=["open", "refused"])
         return self.filter(started | is_time)
 
     def upcoming(self) -> WindowQuerySet:

@@ -126,6 +126,7 @@ def test_a_held_window_suppresses_nothing(acme, a2, g1, g2, m1, monitoring):
     window = announced(g1, g2, START - DAY)
     monitoring("firing", START + MINUTE)
     assert (len(opened()), window.alarms.count()) == (1, 0)
+    assert incident(a2, START + MINUTE).window is None
 
 
 def test_an_organisation_that_was_told_nothing_hears_of_its_own_alarm(window, g1):

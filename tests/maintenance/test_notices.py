@@ -355,6 +355,10 @@ def test_the_rollback_is_three_notices_and_the_calendar_shows_the_true_end(a1, g
         "Verifying",
         "Rolled back",
     ]
+    states = [m.body.split("State: ")[1].splitlines()[0] for m in mails]  # as it was, though they go out late
+    assert states == ["Rolling back", "Verifying", "Rolled back"]
+    assert ["The work ended: " in m.body for m in mails] == [False, False, True]
+    assert ["All as before." in m.body for m in mails] == [False, False, True]
     method, event = calendar_of(mails[-1])
     assert (method, event["STATUS"], event["DTEND"].dt) == ("REQUEST", "CONFIRMED", END - 3 * MINUTE)
     assert event["SEQUENCE"] == 1

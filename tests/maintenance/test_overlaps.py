@@ -353,6 +353,15 @@ def test_a_freeze_entered_over_an_announced_window_needs_consent(acme, a2, g1, g
     assert window.status == "in_progress"
 
 
+def test_a_freeze_that_comes_too_late_is_entered_and_stops_nothing(acme, a2, g1, g2):
+    window = announced(g1, g2)
+    freeze(acme, a2, at=START + MINUTE)
+    window.refresh_from_db()
+    sweep(START + 2 * MINUTE)
+    window.refresh_from_db()
+    assert (window.status, Freeze.objects.count(), window.consents.count()) == ("in_progress", 1, 0)
+
+
 def test_a_freeze_says_nothing_of_windows_to_others(nordwind, b1, g1, g2):
     window = announced(g1, g2)
     freeze(nordwind, b1, at=T0 + HOUR)

@@ -420,6 +420,15 @@ def test_nobody_is_asked_when_every_step_is_done(g1, g2):
     assert "decision_asked" not in kinds(window)
 
 
+def test_a_tick_that_is_taken_back_is_asked_about(g1, g2):
+    window = _swept(announced(g1, g2), START)
+    check_all(window, g1, START + MINUTE)
+    _swept(window, DECISION + MINUTE)
+    actions.tick_step(window.steps.all()[0], is_done=False, **by(g1, DECISION + 2 * MINUTE))
+    sweep(DECISION + 2 * MINUTE + timedelta(seconds=1))
+    assert kinds(window).count("decision_asked") == 1
+
+
 def test_nor_when_somebody_has_decided(g1, g2):
     window = _swept(announced(g1, g2), START)
     actions.decide(window, decision="go_on", reason="nearly done", **by(g1, START + MINUTE))
