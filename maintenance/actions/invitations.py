@@ -122,7 +122,7 @@ def feed_of(token: str) -> CalendarFeed | None:
     feed = (
         CalendarFeed.objects.filter(token_digest=CalendarFeed.digest(token)).select_related("person").first()
     )
-    if feed is None or not feed.person.is_active:
+    if feed is None:
         return None
     is_reader = feed.person.is_agent or Organisation.objects.visible_to(feed.person).exists()
     return feed if is_reader else None

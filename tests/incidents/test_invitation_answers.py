@@ -7,8 +7,10 @@ import email.policy
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 
+import icalendar
 import pytest
 from django.conf import settings
+from django.core import mail
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -17,10 +19,13 @@ from incidents.intake import invitation_answers as answers
 from incidents.intake import itip, senders
 from incidents.models import InboundMessage, Incident
 from maintenance import actions, ical
+from maintenance.actions.invitations import answer_invitation
 from maintenance.models import Consent, Freeze, Invitation
 from portal.models import Membership, OutboxMessage
+from portal.verbs import Refused
 from tests.conftest import T0
 from tests.mails import FAIL, PASS, arrive, written
+from tests.maintenance import stories
 from tests.maintenance.world import DAY, DECISION, END, HOUR, START, announced, by
 
 State, Outcome = InboundMessage.State, InboundMessage.Outcome
@@ -135,8 +140,8 @@ def test_a_viewer_answers_for_themselves(window, a3):
 def test_the_same_again_changes_nothing(window, a1):
     raw = reply(a1, calendar(window, a1), to=address(window, a1))
     again = reply(a1, calendar(window, a1, at=SOON + HOUR), to=address(window, a1))
-    for mail in (raw, raw, again):
-        message = arrive(mail, at=SOON)
+    for sent in (raw, raw, again):
+        message = arrive(sent, at=SOON)
         assert (message.state, message.outcome) == (State.DONE, Outcome.ANSWERED)
     assert message.state_reason == answers.NO_NEWS
     assert events(window) == 1
@@ -533,3 +538,45 @@ def test_whoever_changed_their_organisation_answers_for_the_one_they_hear_for(ac
     Membership.objects.filter(user=a1).update(organisation=nordwind)
     arrive(reply(a1, calendar(window, a1), to=address(window, a1)), at=SOON)
     assert states(window) == {"Nordwind": ("given", a1.email, "calendar")}
+
+
+def test_nobody_else_answers(window, a1, a2, g1):
+    """The verb itself asks, whichever door it is called from."""
+    invitation = window.invitations.get(person=a1)
+    for person in (a2, g1, None):
+        with pytest.raises(Refused) as refused:
+            answer_invitation(
+                invitation, answer="accepted", sequence=0, by=person, now=SOON, channel="portal"
+            )
+        assert refused.value.kind == "permission"
+    with pytest.raises(Refused):
+        answer_invitation(invitation, answer="needs_action", sequence=0, by=a1, now=SOON, channel="portal")
+    nothing_recorded(window)
+
+
+def test_a_program_answers_the_very_invitation_that_it_got(window, a1):
+    """From our mail to theirs, each address and number taken from what was sent."""
+    [text] = stories.calendars_mailed(a1, T0)
+    [got] = icalendar.Calendar.from_ical(text).walk("VEVENT")
+    made, event = icalendar.Calendar(), icalendar.Event()
+    made.add("PRODID", "-//Example//Calendar//EN")
+    made.add("VERSION", "2.0")
+    made.add("METHOD", "REPLY")
+    for name in ("UID", "SEQUENCE", "ORGANIZER", "DTSTART", "DTEND", "SUMMARY", "ATTENDEE"):
+        event[name] = got[name]
+    event.add("DTSTAMP", SOON)
+    event["ATTENDEE"].params["PARTSTAT"] = "ACCEPTED"
+    made.add_component(event)
+    to = str(got["ORGANIZER"]).removeprefix("mailto:")
+    assert [sent.reply_to for sent in mail.outbox if sent.to == [a1.email]] == [[to]]
+    message = arrive(reply(a1, made.to_ical(), to=to), at=SOON)
+    assert (message.outcome, answer_of(window, a1)) == (Outcome.ANSWERED, ("accepted", 0))
+    [attendee] = [
+        event["ATTENDEE"] for event in icalendar.Calendar.from_ical(part_for(window, a1)).walk("VEVENT")
+    ]
+    assert attendee.params["PARTSTAT"] == "ACCEPTED"
+
+
+def part_for(window, person) -> str:
+    of = Membership.objects.get(user=person).organisation
+    return ical.part(window, person=person, organisation=of, method="REQUEST", now=SOON).text

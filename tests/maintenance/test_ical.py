@@ -322,6 +322,7 @@ def test_what_is_not_announced_is_in_no_feed(window, a1, g1):
 def test_a_feed_is_the_same_bytes_until_something_changes(window, a1, g1):
     for reader in (a1, g1):
         assert ical.feed(reader, T0) == ical.feed(reader, T0 + HOUR)
+    assert event_of(ical.feed(a1, T0 + HOUR))["DTSTAMP"].dt == window.last_changed_at
     before = ical.feed(a1, T0)
     made.moved(window, T0 + DAY, HOUR)
     assert event_of(ical.feed(a1, T0))["SEQUENCE"] == 1
