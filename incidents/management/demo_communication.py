@@ -5,9 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from incidents import actions as actions_of_incidents
+from incidents.models import RCA, RCACopy
+from incidents.overruns import owe_rcas
 from maintenance import actions
 from maintenance.models import MaintenanceWindow
 from maintenance.sweep import sweep
+from portal import announcing
 from portal.models import Organisation, Service, User
 
 Day = timedelta(days=1)
@@ -33,9 +37,11 @@ class Communication:
         """Everything that lies behind first, then what is to come."""
         self.rolled_back()
         self.completed()
+        self.explained()
         self.frozen()
         self.upcoming()
         self.waiting_for_approval()
+        self.announcements()
 
     def staff(self, who: str, at: datetime) -> dict[str, Any]:
         return {"by": self.people[who], "now": at, "channel": "admin"}
@@ -75,7 +81,7 @@ class Communication:
         return window
 
     def completed(self) -> None:
-        start = self.at_night(-9)
+        start = self.at_night(-11)
         window = self.announced(
             "Upgrade of the vector store's storage",
             "We move the indexes to faster disks. Searches go on; new rows appear a few seconds later.",
@@ -168,3 +174,106 @@ class Communication:
             self.now - timedelta(hours=5),
         )
         actions.propose(window, **self.staff("deniz", self.now - timedelta(hours=4)))
+
+    # --- what went wrong, and what prevents it ---
+
+    def explained(self) -> None:
+        """The RCA of the window that was rolled back, and that of Harbor's P1."""
+        closed = self.at_night(-20) + timedelta(hours=3)
+        owe_rcas(closed)
+        of_window = RCA.objects.get(window__isnull=False)
+        self.publish(
+            of_window,
+            closed + 3 * Day,
+            {
+                "impact": "About one agent run in thirty failed for 50 minutes, and had to be started again.",
+                "root_cause": "The new queue held a connection per run. At night's load its pool was exhausted, "
+                "so runs timed out while they waited for one.",
+                "contributing_factors": "The load test before it used half of the runs of a usual night.",
+                "went_well": "The limit of the rollback condition was right: the rollback began a minute after it.",
+            },
+            [
+                ("prevent", "One connection for many runs, with a limit per organisation", "deniz", -4),
+                ("detect", "Alarm on runs that wait for a connection for more than 2 s", "elif", -9),
+                ("mitigate", "Load tests at twice the runs of the busiest night", "deniz", 6),
+            ],
+        )
+        first, second, _third = of_window.actions.order_by("number")
+        actions_of_incidents.close_action(
+            second,
+            evidence="The alarm is live since then, and fired in the drill.",
+            **self.staff("elif", self.now - 10 * Day),
+        )
+        actions_of_incidents.move_action(
+            first,
+            due_on=(self.now + 5 * Day).date(),
+            reason="The limit per organisation needs a second review.",
+            **self.staff("deniz", self.now - 5 * Day),
+        )
+        self.of_harbor()
+
+    def of_harbor(self) -> None:
+        rca = RCA.objects.get(incident__organisation__slug="harbor")
+        at = self.now - 9 * Day
+        self.publish(
+            rca,
+            at,
+            {
+                "impact": "All completions of Harbor Health failed for 29 minutes.",
+                "root_cause": "A node answered health checks but not requests: the check asked for a page "
+                "that needs no accelerator.",
+                "went_well": "Traffic could be moved within two minutes once the node was found.",
+            },
+            [
+                ("detect", "The health check sends a real, small request", "deniz", -2),
+                ("mitigate", "Two nodes in each zone take over without a person", "elif", 20),
+            ],
+        )
+        actions_of_incidents.close_action(
+            rca.actions.get(number=1),
+            evidence="Every entry point uses the new check; a node without an accelerator left within 20 s.",
+            **self.staff("deniz", self.now - 3 * Day),
+        )
+        copy = RCACopy.objects.get(version__rca=rca)
+        reader = {"by": self.people["chloe"], "channel": "portal"}
+        actions_of_incidents.accept_rca(copy, now=at + 1 * Day, **reader)
+
+    def publish(
+        self, rca: RCA, at: datetime, texts: dict[str, str], acts: list[tuple[str, str, str, int]]
+    ) -> None:
+        """Written by Deniz, read by Elif, published by the duty manager. Due days count from today."""
+        actions_of_incidents.draft_rca(rca, **self.staff("deniz", at - 2 * Day))
+        actions_of_incidents.save_rca(
+            rca,
+            texts=texts,
+            actions=[
+                actions_of_incidents.ActionInput(
+                    kind=kind,
+                    text=text,
+                    owner=self.people[owner],
+                    due_on=(self.now + days * Day).date(),
+                )
+                for kind, text, owner, days in acts
+            ],
+            **self.staff("deniz", at - 1 * Day),
+        )
+        actions_of_incidents.submit_rca(rca, **self.staff("deniz", at - 1 * Day))
+        actions_of_incidents.approve_rca(rca, **self.staff("elif", at - timedelta(hours=3)))
+        actions_of_incidents.publish_rca(rca, **self.staff("mert", at))
+
+    def announcements(self) -> None:
+        """One that everybody read days ago, and a pinned one."""
+        for days, title, text, is_pinned in [
+            (15, "Invoices move to the console", "From next month you find them under **Usage**.", False),
+            (
+                2,
+                "A third region opens on 1 March",
+                "It serves all models from its first day.\n\n- Nothing changes for you\n- Ask us if you want to move",
+                True,
+            ),
+        ]:
+            at = self.now - days * Day
+            written = announcing.write(by=self.people["elif"], now=at, title=title, text=text, audience="all")
+            announcing.publish(written, by=self.people["mert"], now=at)
+            if is_pinned:
+                announcing.pin(written, by=self.people["mert"], now=at)

@@ -91,9 +91,9 @@ class Command(BaseCommand):
         self.load_rota()
         self.load_knowledge()
         self.load_history()
+        Communication(self.people, self.services, self.now).load()
         self.load_today()
         self.alarm_of_last_week()
-        Communication(self.people, self.services, self.now).load()
         sweep(self.now)
         self.stdout.write(f"Loaded {Incident.objects.count()} incidents.")
 
