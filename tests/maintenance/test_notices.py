@@ -257,6 +257,19 @@ def test_a_reminder_that_is_late_is_not_sent(a1, g1, g2):
     assert [m.subject.split("] ")[1].split(":")[0] for m in to(sent(START), a1)] == ["Started"]
 
 
+@pytest.mark.parametrize("change", ["moved", "cancelled"])
+def test_nor_is_one_of_a_window_that_was_changed_before_it_went_out(a1, g1, g2, change):
+    window = announced(g1, g2)
+    sent(T0)
+    sweep(START - DAY)
+    if change == "moved":
+        later = {"starts_at": START + DAY, "ends_at": END + DAY, "rollback_decision_at": DECISION + DAY}
+        actions.move_window(window, **later, reason="x", **by(g1, START - DAY))
+    else:
+        actions.cancel(window, reason="x", **by(g1, START - DAY))
+    assert ["Reminder" in m.subject for m in to(sent(START - DAY), a1)] == [False]
+
+
 # --- start, decision, end ---
 
 
