@@ -18,6 +18,7 @@ from incidents import serializers as shapes
 from incidents.models import Channel, Incident
 from portal.access import person_of
 from portal.api import Conflict
+from portal.models import Organisation
 
 
 def children_named(references: list[str]) -> list[Incident]:
@@ -33,6 +34,7 @@ def children_named(references: list[str]) -> list[Incident]:
 
 def outcome_json(outcome: actions.Outcome) -> dict[str, Any]:
     left = [{"reference": incident.reference, "reason": reason} for incident, reason in outcome.left]
+    left += [{"reference": one.slug, "reason": reason} for one, reason in outcome.unopened]
     return {"done": [incident.reference for incident in outcome.done], "left": left}
 
 
@@ -72,12 +74,30 @@ class OutageNouns:
         data = dict(shape.validated_data)
         named = children_named(data.pop("incidents"))
         parent = incident
+        organisations = data.pop("organisations", [])
         if actions.is_outage(incident):
             outcome = actions.attach_children(incident, named, **self.common())
+            self.open_for(incident, organisations, data.get("title", ""), outcome)
+        elif organisations:
+            words = _("Open the outage first, then tell organisations of it.")
+            raise exceptions.ValidationError({"organisations": [words]})
         else:
             parent, outcome = self.open_above(incident, named, data)
         told = {"reference": parent.reference} | outcome_json(outcome)
         return Response(told, status=status.HTTP_201_CREATED)
+
+    def open_for(
+        self, parent: Incident, organisations: list[Organisation], title: str, outcome: actions.Outcome
+    ) -> None:
+        if not organisations:
+            return
+        try:
+            opened = actions.open_children(parent, organisations, title=title, **self.common())
+        except actions.Refused as refused:
+            raise exceptions.ValidationError({refused.field: [refused.reason]}) from refused
+        outcome.done += opened.done
+        outcome.left += opened.left
+        outcome.unopened += opened.unopened
 
     def open_above(
         self, incident: Incident, named: list[Incident], data: dict[str, Any]

@@ -95,6 +95,26 @@ class ChildrenForm(forms.Form):
         return list(self.cleaned_data["children"].select_related("organisation"))
 
 
+class TellForm(forms.Form):
+    """Organisations that reported nothing, to be told by an incident of their own."""
+
+    title = forms.CharField(
+        label=gettext_lazy("Title"),
+        max_length=200,
+        help_text=gettext_lazy("Each of them reads it, without the names of others."),
+    )
+    organisations = forms.ModelMultipleChoiceField(
+        Organisation.objects.none(),
+        label=gettext_lazy("Organisations that use an affected service"),
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    def __init__(self, *args: Any, parent: Incident, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["organisations"]
+        field.queryset = actions.unreached_organisations(parent)
+
+
 def _candidate_words(incident: Incident) -> str:
     return f"{incident.organisation} · {incident.reference} {incident.title} · {incident.level}"
 
@@ -197,6 +217,7 @@ def show(
         "restore_form": OptionalTextForm(auto_id="restore_%s"),
         "resolve_form": ResolveForm(auto_id="resolve_%s"),
         "attach_form": ChildrenForm(candidates=candidates(parent.services.all()), auto_id="attach_%s"),
+        "tell_form": TellForm(parent=parent, auto_id="tell_%s"),
         "readings": [],
     }
     return render(request, "admin/incidents/outage/page.html", context | more, status=status)
@@ -242,6 +263,8 @@ def tell(request: HttpRequest, outcome: actions.Outcome, words: str) -> None:
     for incident, reason in outcome.left:
         where = {"reference": incident.reference, "organisation": incident.organisation, "reason": reason}
         messages.warning(request, _("Not for %(organisation)s, %(reference)s: %(reason)s") % where)
+    for organisation, reason in outcome.unopened:
+        messages.warning(request, f"{organisation}: {reason}")
 
 
 def update(request: HttpRequest, parent: Incident) -> HttpResponse:
@@ -296,6 +319,13 @@ def attach(request: HttpRequest, parent: Incident) -> HttpResponse:
     return done(request, parent, actions.attach_children(parent, chosen, **common(request)), "")
 
 
+def open_for(request: HttpRequest, parent: Incident) -> HttpResponse:
+    form = TellForm(request.POST, parent=parent)
+    if not form.is_valid():
+        raise actions.Refused(_("Nothing was done: give a title and choose organisations."))
+    return done(request, parent, actions.open_children(parent, **common(request), **form.cleaned_data), "")
+
+
 def detach(request: HttpRequest, parent: Incident) -> HttpResponse:
     named = request.POST.get("child", "")
     child = parent.children.filter(pk=int(named)).first() if named.isdecimal() else None
@@ -327,6 +357,7 @@ ACTS: dict[str, Callable[[HttpRequest, Incident], HttpResponse]] = {
     "update": update,
     "attach": attach,
     "detach": detach,
+    "open": open_for,
     "restore": ended(OptionalTextForm, actions.restore_all, gettext_lazy("Recorded as restored.")),
     "resolve": ended(ResolveForm, actions.resolve_all, gettext_lazy("Resolved.")),
     "release": pending(actions.release_for_all, gettext_lazy("The update is out.")),

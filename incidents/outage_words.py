@@ -93,7 +93,7 @@ class Words:
 
         def reference(match: re.Match[str]) -> str:
             number = int(match[1]) - REFERENCE_OFFSET
-            if number == incident.parent_id:
+            if number == incident.parent_id and incident.pk:
                 return incident.reference
             return match[0] if number in own else _("another incident")
 

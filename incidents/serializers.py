@@ -298,6 +298,12 @@ class GatherSerializer(serializers.Serializer):
     """Incidents to put under an outage; the rest is for an outage that is opened above a customer's incident."""
 
     incidents = serializers.ListField(child=Words(max_length=30), max_length=200, default=list)
+    organisations = KeyField(
+        many=True,
+        queryset=Organisation.objects.filter(is_vendor=False),
+        required=False,
+        help_text="On an outage: for those that reported nothing, an incident of their own by the `title`.",
+    )
     title = Words(max_length=200, required=False)
     description = Words(max_length=50_000, required=False, allow_blank=True)
     level = serializers.ChoiceField(Level.choices, required=False)
@@ -314,7 +320,7 @@ class OutcomeSerializer(serializers.Serializer):
 
     reference = serializers.CharField()
     done = serializers.ListField(child=serializers.CharField())
-    left = LeftSerializer(many=True)
+    left = LeftSerializer(many=True, help_text="By reference; by short name an organisation without one.")
 
 
 class DuplicateSerializer(ReasonSerializer):

@@ -26,18 +26,22 @@ from incidents.actions.mails import hold_mail, note_automatic_mail
 from incidents.actions.opening import open_incident
 from incidents.actions.outage import (
     Outcome,
-    attach_children,
-    detach_child,
     discard_for_all,
     hand_on,
     hand_on_to_all,
     is_outage,
-    open_parent,
     publish_for_all,
     release_for_all,
     resolve_all,
     restore_all,
     unresolved_children,
+)
+from incidents.actions.outage_children import (
+    attach_children,
+    detach_child,
+    open_children,
+    open_parent,
+    unreached_organisations,
 )
 from incidents.actions.promise import Move, change_promise, preview_promise, preview_promises
 from incidents.actions.rca_base import may_rca
@@ -131,6 +135,7 @@ __all__ = [
     "note_alarm_resolved",
     "note_automatic_mail",
     "note_unreached",
+    "open_children",
     "open_incident",
     "open_lowering",
     "open_parent",
@@ -163,6 +168,7 @@ __all__ = [
     "start_action",
     "start_intervention",
     "submit_rca",
+    "unreached_organisations",
     "unresolved_children",
     "validate_level",
     "withdraw",

@@ -46,8 +46,8 @@ def open_incident(
 ) -> Incident:
     """File an incident under the organisation's promise of now; clocks count from the receipt.
 
-    `by` is the reporter, or an agent on the reporter's behalf; nobody where an `alarm` reports. What is the
-    vendor's own has no reporter.
+    `by` is the reporter, or an agent on the reporter's behalf; nobody where an `alarm` reports. What the
+    vendor itself tells of (its own outage, and an incident under it) has no reporter.
     `received_at` is our own acceptance when it lies before `now` (a mail's INTERNALDATE), `inbound` the
     mail that it came by. `parent` is the vendor's own incident where one outage concerns several
     organisations. `window` is the one whose overrun opens it; what a person reports while work on their
@@ -57,7 +57,7 @@ def open_incident(
     received = min((received_at or now).replace(microsecond=0), now)
     title = _single_line(required(title, "title", _("Give the incident a title: what is broken?")))
     services = list(services)
-    _check_people(organisation, reporter, by, channel)
+    _check_people(organisation, reporter, by, channel, parent)
     _check(organisation, title, description, claimed_level, impact, services)
     with transaction.atomic():
         plan = plan_for(organisation, now)
@@ -139,12 +139,19 @@ def _check(
         raise Refused(_("Choose among the services that the organisation uses."), field="services")
 
 
-def _check_people(organisation: Organisation, reporter: User | None, by: User | None, channel: str) -> None:
+def _check_people(
+    organisation: Organisation,
+    reporter: User | None,
+    by: User | None,
+    channel: str,
+    parent: Incident | None,
+) -> None:
     if not organisation.is_active:
         raise Refused(_("This organisation is not active any more."), field="organisation")
     if by is None and reporter is None and channel == Channel.ALARM:
         return
-    if organisation.is_vendor and reporter is None and by is not None and by.is_agent:
+    is_ours = organisation.is_vendor or parent is not None
+    if is_ours and reporter is None and by is not None and by.is_agent:
         return
     if by is None or reporter is None:
         raise Refused(_("Say who reports it."), kind="permission", field="reporter")

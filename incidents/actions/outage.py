@@ -7,21 +7,19 @@ its own: one that a rule forbids is named and left, and never stops the others. 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from incidents.actions.base import Act, Refused, acting, required
 from incidents.actions.ending import resolve, restore
-from incidents.actions.opening import open_incident
 from incidents.actions.updates import (
-    discard,
     discard_status_update,
     latest_next_update,
     pending_update,
@@ -32,17 +30,15 @@ from incidents.actions.updates import (
     schedule,
     schedule_status_update,
 )
-from incidents.defaults import vendor_organisation
 from incidents.models import Incident, StatusUpdate
-from incidents.models.timeline import OutageJoined, OutageLeft
 from incidents.outage_words import Words, own_services
 from portal.mails import language_of
-from portal.models import Service, User
-from portal.models.service_impact import Impact
+from portal.models import Organisation, User
 
 logger = logging.getLogger(__name__)
 State = StatusUpdate.State
 ADDITION_LENGTH = 5_000
+WENT_WRONG = gettext_lazy("Something went wrong here; it is logged. Do it by hand.")
 
 
 @dataclass
@@ -51,9 +47,10 @@ class Outcome:
 
     done: list[Incident] = field(default_factory=list)
     left: list[tuple[Incident, str]] = field(default_factory=list)
+    unopened: list[tuple[Organisation, str]] = field(default_factory=list)  # no incident could be opened
 
 
-def _for_each(incidents: Iterable[Incident], step: Callable[[Incident], bool]) -> Outcome:
+def for_each(incidents: Iterable[Incident], step: Callable[[Incident], bool]) -> Outcome:
     """The step for each on its own; False means that there was nothing to do."""
     outcome = Outcome()
     for incident in incidents:
@@ -65,7 +62,7 @@ def _for_each(incidents: Iterable[Incident], step: Callable[[Incident], bool]) -
             outcome.left.append((incident, refused.reason))
         except Exception:
             logger.exception("%s failed under its outage", incident.reference)
-            outcome.left.append((incident, _("Something went wrong here; it is logged. Do it by hand.")))
+            outcome.left.append((incident, str(WENT_WRONG)))
     return outcome
 
 
@@ -78,97 +75,6 @@ def unresolved_children(parent: Incident) -> list[Incident]:
 def is_outage(incident: Incident) -> bool:
     """Whether the incident can have children: it is the vendor's own."""
     return incident.organisation.is_vendor
-
-
-# --- who is under it ---
-
-
-def open_parent(
-    children: Sequence[Incident],
-    *,
-    by: User,
-    now: datetime,
-    channel: str,
-    title: str,
-    description: str = "",
-    level: str,
-    services: Iterable[Service],
-    impact: str = Impact.DEGRADED,
-) -> tuple[Incident, Outcome]:
-    """Open the vendor's own incident and gather the children under it. Raises Refused for the parent alone."""
-    services = list(services)
-    if not services:
-        raise Refused(_("Choose the services that are affected."), field="services")
-    parent = open_incident(
-        organisation=vendor_organisation(now),
-        reporter=None,
-        by=by,
-        now=now,
-        channel=channel,
-        title=title,
-        description=description,
-        claimed_level=level,
-        services=services,
-        impact=impact,
-    )
-    return parent, attach_children(parent, children, by=by, now=now, channel=channel)
-
-
-def attach_children(
-    parent: Incident, children: Iterable[Incident], *, by: User, now: datetime, channel: str
-) -> Outcome:
-    """Put incidents of customers under the parent; each gets the latest update at once, and only once."""
-
-    def step(child: Incident) -> bool:
-        return _attach(parent, child, by=by, now=now, channel=channel)
-
-    outcome = _for_each(children, step)
-    latest = parent.status_updates.filter(state=State.PUBLISHED).order_by("-pk").first()
-    pending = pending_update(parent)
-    for update in filter(None, (latest, pending)):
-        outcome.left += _for_each(outcome.done, partial(hand_on, update, now=now)).left
-    return outcome
-
-
-def _attach(parent: Incident, child: Incident, *, by: User, now: datetime, channel: str) -> bool:
-    with acting("join_outage", child, by=by, now=now, channel=channel) as act:
-        _check_parent(Incident.objects.select_for_update(of=("self",)).get(pk=parent.pk))
-        if act.incident.parent_id == parent.pk:
-            return False
-        _check_child(parent, act.incident)
-        act.incident.parent_id = parent.pk
-        act.record(OutageJoined(parent=parent.pk))
-    return True
-
-
-def _check_parent(parent: Incident) -> None:
-    if not is_outage(parent):
-        raise Refused(_("Only an outage of our own can have incidents under it. Open one first."))
-    if not parent.is_unresolved:
-        raise Refused(_("The outage is resolved. Open another one, or reopen it first."), kind="state")
-
-
-def _check_child(parent: Incident, child: Incident) -> None:
-    if is_outage(child):
-        raise Refused(_("An outage of our own cannot be under another one."))
-    if child.parent_id:
-        raise Refused(_("It is under another outage. Take it out there first."), kind="state")
-    used = Service.objects.used_by(child.organisation)
-    if not used.filter(pk__in=parent.services.values("pk")).exists():
-        raise Refused(_("Its organisation uses none of the services of this outage."))
-
-
-def detach_child(parent: Incident, child: Incident, *, by: User, now: datetime, channel: str) -> Incident:
-    """Take a child out: it keeps what it was told, and drops what is still pending for it."""
-    with acting("leave_outage", child, by=by, now=now, channel=channel) as act:
-        if act.incident.parent_id != parent.pk:
-            raise Refused(_("It is not under this outage."), kind="state")
-        pending = pending_update(act.incident)
-        if pending and pending.of_id:
-            discard(act, pending)
-        act.incident.parent = None
-        act.record(OutageLeft(parent=parent.pk))
-    return child
 
 
 # --- one update, written once ---
@@ -209,7 +115,7 @@ def hand_on_to_all(
     def step(child: Incident) -> bool:
         return hand_on(update, child, now=now, words=words, addition=(additions or {}).get(child.pk, ""))
 
-    return _for_each(unresolved_children(update.incident), step)
+    return for_each(unresolved_children(update.incident), step)
 
 
 def hand_on(
@@ -294,7 +200,7 @@ def release_for_all(parent: Incident, *, by: User, now: datetime, channel: str) 
     )
     waiting = {copy.incident_id: copy for copy in copies}
     children = [copy.incident for copy in waiting.values()]
-    return _for_each(children, lambda child: publish_scheduled(waiting[child.pk], now=now))
+    return for_each(children, lambda child: publish_scheduled(waiting[child.pk], now=now))
 
 
 def discard_for_all(parent: Incident, *, by: User, now: datetime, channel: str) -> Outcome:
@@ -309,7 +215,7 @@ def discard_for_all(parent: Incident, *, by: User, now: datetime, channel: str) 
         discard_status_update(child, by=by, now=now, channel=channel)
         return True
 
-    return _for_each(children, step)
+    return for_each(children, step)
 
 
 # --- the end, for all of them ---
@@ -326,7 +232,7 @@ def restore_all(parent: Incident, *, by: User, now: datetime, channel: str, text
         restore(incident, by=by, now=now, channel=channel, text=told)
         return True
 
-    return _for_each([parent, *unresolved_children(parent)], step)
+    return for_each([parent, *unresolved_children(parent)], step)
 
 
 def resolve_all(
@@ -351,4 +257,4 @@ def resolve_all(
         )
         return True
 
-    return _for_each([*unresolved_children(parent), parent], step)
+    return for_each([*unresolved_children(parent), parent], step)

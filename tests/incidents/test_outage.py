@@ -343,3 +343,36 @@ def test_a_customer_never_acts_for_all(parent, mine, a1):
         actions.restore_all(parent, **by(a1, 10)),
     ):
         assert outcome.done == []
+
+
+# --- those that reported nothing ---
+
+
+def test_whoever_reported_nothing_gets_an_own_incident_and_the_latest_update_once(parent, g1, c1, nordwind):
+    quiet = organisation("Quiet")
+    head = person("q@quiet.example", "Que Manager", quiet, "manager")
+    write(parent, g1, 10)
+    assert list(actions.unreached_organisations(parent)) == [quiet]
+    told = {"title": "Inference, also at Nordwind", **by(g1, 12)}
+    outcome = actions.open_children(parent, [quiet, nordwind], **told)
+    [made] = outcome.done
+    assert (made.organisation, made.reporter, made.parent, made.level) == (quiet, None, parent, "P1")
+    assert made.title == "Inference, also at another customer"
+    assert [service.slug for service in made.services.all()] == ["inference-api"]
+    assert [row.summary for row in made.status_updates.all()] == ["A node failed."]
+    kinds = OutboxMessage.objects.filter(recipient=head).values_list("kind", flat=True)
+    assert set(kinds) == {"incident_opened", "status_update"}
+    assert clock(made, "status_update").started_at == at(12)
+    assert actions.open_children(parent, [quiet], **told).done == []
+    assert differences(made) == []
+
+
+def test_nobody_is_told_of_a_resolved_outage_nor_by_a_customer(parent, g1, a1):
+    quiet = organisation("Quiet")
+    outcome = actions.open_children(parent, [quiet], title="x", by=a1, now=at(9), channel="admin")
+    assert (outcome.done, len(outcome.unopened)) == ([], 1)
+    actions.resolve(parent, cause="c", remedy="r", **by(g1, 10))
+    outcome = actions.open_children(parent, [quiet], title="x", **by(g1, 11))
+    assert (outcome.done, "is resolved" in outcome.unopened[0][1]) == ([], True)
+    with pytest.raises(actions.Refused):
+        actions.open_children(parent, [quiet], title=" ", **by(g1, 12))

@@ -282,6 +282,23 @@ def test_the_desk_gathers_takes_out_and_ends(world, client, g1, a1):
     assert client.get(outage(parent)).status_code == 200
 
 
+def test_the_desk_and_the_api_tell_organisations_that_reported_nothing(world, client, g1, api):
+    _found, parent = world
+    one, two = organisation("Quiet"), organisation("Calm")
+    client.force_login(g1)
+    assert "Quiet" in client.get(outage(parent)).content.decode()
+    client.post(outage(parent, "open"), {"title": "Impaired", "organisations": [one.pk]})
+    assert one.incidents.get().parent == parent
+    client.post(outage(parent, "open"), {"title": "", "organisations": [two.pk]})
+    assert two.incidents.count() == 0
+    address = f"/api/v1/incidents/{parent.reference}/children/"
+    assert api.post(address, {"organisations": ["calm"]}).status_code == 400
+    made = api.post(address, {"organisations": ["calm", "quiet"], "title": "Impaired"})
+    assert made.json()["done"] == [two.incidents.get().reference]
+    child = f"/api/v1/incidents/{two.incidents.get().reference}/children/"
+    assert api.post(child, {"organisations": ["quiet"], "title": "x"}).status_code == 400
+
+
 def test_a_scheduled_update_is_released_or_discarded_for_all(world, client, g1):
     _found, parent = world
     client.force_login(g1)
