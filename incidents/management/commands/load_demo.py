@@ -12,6 +12,7 @@ from django.utils import timezone
 from incidents import actions, desk
 from incidents.defaults import ensure_defaults
 from incidents.intake import inbox
+from incidents.management.demo_rca import load_rca
 from incidents.models import (
     AlarmSource,
     Article,
@@ -92,6 +93,7 @@ class Command(BaseCommand):
         self.load_history()
         self.load_today()
         self.alarm_of_last_week()
+        load_rca(self.people, self.now)
         sweep(self.now)
         self.stdout.write(f"Loaded {Incident.objects.count()} incidents.")
 
