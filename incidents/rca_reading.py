@@ -7,7 +7,7 @@ preview makes the same and stores nothing. All that a reader sees goes through h
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -269,14 +269,10 @@ def preview(rca: RCA, organisation: Organisation, *, by: User, now: datetime) ->
 
 def _views(rca: RCA, organisation: Organisation, rows: list[dict[str, Any]], today: date) -> list[ActionView]:
     live = {action.number: action for action in actions_of(rca)}
-    found = [(row, live[row["number"]]) for row in rows if row["number"] in live]
-    slips = _slips(rca)
-    said = [action.evidence for _row, action in found] + [
-        slip.reason for all_ in slips.values() for slip in all_
-    ]
-    dropped = _dropped(rca)
-    redact = redactor_for(rca, organisation, [*said, *dropped.values()])
-    again = _recurrences(rca, organisation)
+    slips, dropped, again = _slips(rca), _dropped(rca), _recurrences(rca, organisation)
+    said = [action.evidence for action in live.values()] + list(dropped.values())
+    said += [slip.reason for moves in slips.values() for slip in moves]
+    redact = redactor_for(rca, organisation, said)
     return [
         ActionView(
             **_state(action, today),
@@ -286,13 +282,11 @@ def _views(rca: RCA, organisation: Organisation, rows: list[dict[str, Any]], tod
             text=row["text"],
             evidence=redact(action.evidence),
             dropped_because=redact(dropped.get(action.pk, "")),
-            slips=[
-                Slip(slip.due_from, slip.due_on, slip.at, redact(slip.reason))
-                for slip in slips.get(action.pk, [])
-            ],
+            slips=[replace(slip, reason=redact(slip.reason)) for slip in slips.get(action.pk, [])],
             recurrences=again.get(action.pk, []),
         )
-        for row, action in found
+        for row in rows
+        if (action := live.get(row["number"])) is not None
     ]
 
 

@@ -144,14 +144,7 @@ def link_recurrence(
 ) -> Recurrence:
     """This incident is one that the action should have prevented."""
     with rca_acting("link_recurrence", action.rca, by=by, now=now, channel=channel, revision=revision) as act:
-        if action.first_due_on is None:
-            raise Refused(_("The action is not published yet: change it in the text."), kind="state")
-        if incident.pk == action.rca.incident_id or (
-            incident.parent_id and incident.parent_id == action.rca.incident_id
-        ):
-            raise Refused(_("The action came of this very incident. Choose a later one."), field="incident")
-        if incident.opened_at < action.rca.owed_since:
-            raise Refused(_("The incident is older than the RCA. Choose a later one."), field="incident")
+        _check_recurrence(incident, action)
         row, is_new = Recurrence.objects.get_or_create(
             incident=incident, action=action, defaults={"linked_by": by, "linked_at": act.now}
         )
@@ -159,3 +152,12 @@ def link_recurrence(
             raise Refused(_("The two are linked already."), kind="state")
         act.record(RecurrenceLinked(recurrence=row.pk, action=action.pk, incident=incident.pk))
     return row
+
+
+def _check_recurrence(incident: Incident, action: PreventionAction) -> None:
+    if action.first_due_on is None:
+        raise Refused(_("The action is not published yet: change it in the text."), kind="state")
+    if action.rca.incident_id in (incident.pk, incident.parent_id or incident.pk):
+        raise Refused(_("The action came of this very incident. Choose a later one."), field="incident")
+    if incident.opened_at < action.rca.owed_since:
+        raise Refused(_("The incident is older than the RCA. Choose a later one."), field="incident")

@@ -94,12 +94,12 @@ def save_rca(
     """
     with rca_acting("save_rca", rca, by=by, now=now, channel=channel, revision=revision) as act:
         changed = _write_texts(act.rca, texts or {})
-        if moments is not None and _replace_moments(act.rca, moments):
-            changed.append("moments")
-        if redactions is not None and _replace_redactions(act.rca, redactions):
-            changed.append("redactions")
-        if actions is not None and _write_actions(act.rca, actions):
-            changed.append("actions")
+        written = {
+            "moments": moments is not None and _replace_moments(act.rca, moments),
+            "redactions": redactions is not None and _replace_redactions(act.rca, redactions),
+            "actions": actions is not None and _write_actions(act.rca, actions),
+        }
+        changed += [name for name, is_changed in written.items() if is_changed]
         if changed:
             act.record(RCASaved(fields=changed))
     return rca

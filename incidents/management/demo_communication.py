@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from incidents import actions as actions_of_incidents
-from incidents.models import RCA, RCACopy
+from incidents.models import RCA
 from incidents.overruns import owe_rcas
 from maintenance import actions
 from maintenance.models import MaintenanceWindow
@@ -178,7 +178,7 @@ class Communication:
     # --- what went wrong, and what prevents it ---
 
     def explained(self) -> None:
-        """The RCA of the window that was rolled back, and that of Harbor's P1."""
+        """The RCA of the window that was rolled back."""
         closed = self.at_night(-20) + timedelta(hours=3)
         owe_rcas(closed)
         of_window = RCA.objects.get(window__isnull=False)
@@ -210,33 +210,6 @@ class Communication:
             reason="The limit per organisation needs a second review.",
             **self.staff("deniz", self.now - 5 * Day),
         )
-        self.of_harbor()
-
-    def of_harbor(self) -> None:
-        rca = RCA.objects.get(incident__organisation__slug="harbor")
-        at = self.now - 9 * Day
-        self.publish(
-            rca,
-            at,
-            {
-                "impact": "All completions of Harbor Health failed for 29 minutes.",
-                "root_cause": "A node answered health checks but not requests: the check asked for a page "
-                "that needs no accelerator.",
-                "went_well": "Traffic could be moved within two minutes once the node was found.",
-            },
-            [
-                ("detect", "The health check sends a real, small request", "deniz", -2),
-                ("mitigate", "Two nodes in each zone take over without a person", "elif", 20),
-            ],
-        )
-        actions_of_incidents.close_action(
-            rca.actions.get(number=1),
-            evidence="Every entry point uses the new check; a node without an accelerator left within 20 s.",
-            **self.staff("deniz", self.now - 3 * Day),
-        )
-        copy = RCACopy.objects.get(version__rca=rca)
-        reader = {"by": self.people["chloe"], "channel": "portal"}
-        actions_of_incidents.accept_rca(copy, now=at + 1 * Day, **reader)
 
     def publish(
         self, rca: RCA, at: datetime, texts: dict[str, str], acts: list[tuple[str, str, str, int]]

@@ -13,6 +13,7 @@ from incidents import actions, desk
 from incidents.defaults import ensure_defaults
 from incidents.intake import inbox
 from incidents.management.demo_communication import Communication
+from incidents.management.demo_rca import load_rca
 from incidents.models import (
     AlarmSource,
     Article,
@@ -94,6 +95,7 @@ class Command(BaseCommand):
         Communication(self.people, self.services, self.now).load()
         self.load_today()
         self.alarm_of_last_week()
+        load_rca(self.people, self.now)
         sweep(self.now)
         self.stdout.write(f"Loaded {Incident.objects.count()} incidents.")
 
