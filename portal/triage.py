@@ -11,6 +11,8 @@ from django.utils import timezone
 from incidents.desk import VIEWS
 from incidents.models import InboundMessage, Incident, Shift
 from incidents.rota_desk import coming_gaps
+from maintenance.admin import VIEWS as WINDOW_VIEWS
+from maintenance.models import MaintenanceWindow
 from portal.access import person_of
 from portal.models import OutboxMessage
 
@@ -31,6 +33,13 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         }
         for name, (title, narrow) in VIEWS.items()
         if name != "all"
+    ]
+    windows = MaintenanceWindow.objects.visible_to(person_of(request))
+    maintenance = reverse("admin:maintenance_maintenancewindow_changelist")
+    context["window_views"] = [
+        {"title": title, "url": f"{maintenance}?view={name}", "count": narrow(windows, now).count()}
+        for name, (title, narrow) in WINDOW_VIEWS.items()
+        if name in ("running", "approval", "upcoming", "consents")
     ]
     context["set_aside"] = OutboxMessage.objects.filter(state=OutboxMessage.State.SET_ASIDE).count()
     context["held"] = InboundMessage.objects.filter(state__in=["held", "set_aside"]).count()
