@@ -110,7 +110,6 @@ def desk_context(request: HttpRequest, window: MaintenanceWindow) -> dict[str, A
         "may_edit": not actions.may("change_window", window, user),
         "may_repeat": window.is_over,
         "conflicts": conflicts(window, now) if not window.is_announced and not window.is_over else [],
-        "previous": window.previous_attempt,
         "next_attempt": window.next_attempts.order_by("pk").last(),
     }
 
