@@ -3,9 +3,10 @@
 PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(name))))
 BIN := .venv/bin
 STAMP := .venv/.installed
+FOREIGN := .venv-foreign
 PYTEST := DEBUG=true FAIL_ON_SKIP=$(FAIL_ON_SKIP) $(BIN)/python -m pytest -q
 
-.PHONY: help install run test test-browser test-faults score-mail lint format messages lock
+.PHONY: help install run test test-browser test-faults test-foreign score-mail lint format messages lock
 .DEFAULT_GOAL := help
 
 help: ## Show the commands
@@ -28,13 +29,22 @@ run: install ## Serve web, worker and clockwork (PORT=8000)
 	@exec $(BIN)/python manage.py run
 
 test: install ## Run the tests
-	$(PYTEST) -n 3 -m "not browser and not faults"
+	$(PYTEST) -n 3 -m "not browser and not faults and not foreign"
 
 test-browser: install ## Run the journeys in a real Chromium
 	$(PYTEST) -m browser
 
 test-faults: install ## Kill processes of the running product
 	$(PYTEST) -s -m faults
+
+$(FOREIGN)/.installed: tests/foreign/requirements.lock $(STAMP)
+	@test -x $(FOREIGN)/bin/python || $(BIN)/python -m venv $(FOREIGN)
+	@echo "Installing the network industry's parser ..."
+	@$(FOREIGN)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/foreign/requirements.lock
+	@touch $@
+
+test-foreign: install $(FOREIGN)/.installed ## Read our maintenance notices with the network industry's parser
+	$(PYTEST) -m foreign
 
 score-mail: install ## Score how mails are read, on the project's corpus
 	$(BIN)/python -m bench.mail_corpus
@@ -50,8 +60,9 @@ format: install ## Format the code
 	$(BIN)/ruff format .
 
 messages: install ## Update and compile the translations
-	DEBUG=true $(BIN)/python manage.py makemessages -v 0 -l tr --no-location --no-obsolete --ignore .venv --ignore var --ignore tests --ignore bench
-	DEBUG=true $(BIN)/python manage.py compilemessages -v 0 -l tr --ignore .venv --ignore var
+	DEBUG=true $(BIN)/python manage.py makemessages -v 0 -l tr --no-location --no-obsolete --ignore .venv --ignore .venv-foreign --ignore var --ignore tests --ignore bench
+	DEBUG=true $(BIN)/python manage.py compilemessages -v 0 -l tr --ignore .venv --ignore .venv-foreign --ignore var
 
 lock: ## Resolve the pinned set anew (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	uv pip compile tests/foreign/requirements.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o tests/foreign/requirements.lock

@@ -179,16 +179,21 @@ def page_of(window: MaintenanceWindow) -> str:
 
 
 def _add_times(event: Event, window: MaintenanceWindow) -> None:
-    """Wall time of the reader's zone; UTC where a wall time would mean another instant.
+    """Wall time of the reader's zone; UTC where that could mean another instant.
 
-    That is so in the hour that comes twice when clocks are set back: RFC 5545 reads it as the first one.
+    The hour that comes twice when clocks are set back is the first one by RFC 5545, and programs differ.
     """
     zone = timezone.get_current_timezone()
     times = [at.astimezone(zone) for at in (window.starts_at, true_end(window))]
-    if timezone.get_current_timezone_name() in UTC_NAMES or any(at.fold for at in times):
+    if timezone.get_current_timezone_name() in UTC_NAMES or any(comes_twice(at) for at in times):
         times = [at.astimezone(UTC) for at in times]
     event.add("DTSTART", times[0])
     event.add("DTEND", times[1])
+
+
+def comes_twice(at: datetime) -> bool:
+    """Whether its wall time is that of another instant as well."""
+    return at.utcoffset() != at.replace(fold=1 - at.fold).utcoffset()
 
 
 def true_end(window: MaintenanceWindow) -> datetime:

@@ -10,11 +10,11 @@ import binascii
 import re
 from dataclasses import dataclass, field
 
-from incidents.intake import charsets
+from incidents.intake import charsets, itip
 from incidents.intake.headers import decoded, one_line
 from incidents.intake.html_text import MARKS, html_to_text
 from incidents.intake.mime import Headers, Part, read_headers
-from incidents.intake.parsed import ParsedFile
+from incidents.intake.parsed import CalendarAnswer, ParsedFile
 
 MAX_TEXT = 500_000  # characters
 MAX_LINES = 10_000
@@ -54,6 +54,7 @@ class Body:
     texts: list[str] = field(default_factory=list)
     files: list[ParsedFile] = field(default_factory=list)
     calendar_method: str = ""
+    calendar: CalendarAnswer | None = None
 
     @property
     def text(self) -> str:
@@ -74,8 +75,8 @@ def read_body(root: Part, notices: list[str]) -> Body:
         body.texts.append(text)
     is_report = root.kind == "multipart/report"
     for part in _own_parts(root):
-        if part.kind == "text/calendar":
-            body.calendar_method = body.calendar_method or _method(part)
+        if part.kind in itip.KINDS:
+            _note_calendar(part, body)
         if part not in chosen and not is_report:
             _add_file(part, shown, body, notices)
     return body
@@ -235,12 +236,14 @@ def unflowed(text: str, *, is_delsp: bool) -> str:
 # --- files ---
 
 
-def _method(part: Part) -> str:
-    said = part.parameters.get("method", "")
-    if not said:
-        match = re.search(rb"^METHOD:([A-Z]{3,20})", part.content([])[:5_000], re.MULTILINE | re.IGNORECASE)
-        said = match.group(1).decode("ascii") if match else ""
-    return said.strip().upper()
+def _note_calendar(part: Part, body: Body) -> None:
+    """The method of the first calendar, and the first answer to an invitation."""
+    content = part.content([])
+    method = itip.method_of(content, part.parameters.get("method", ""))
+    body.calendar_method = body.calendar_method or method
+    if body.calendar is None and method in itip.METHODS:
+        charset = part.parameters.get("charset", "")
+        body.calendar = itip.read_answer(content, method=method, charset=charset)
 
 
 def _add_file(part: Part, shown: set[str], body: Body, notices: list[str]) -> None:

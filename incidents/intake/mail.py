@@ -19,7 +19,7 @@ from django.db import transaction
 from django.template.defaultfilters import filesizeformat
 
 from incidents import actions
-from incidents.intake import deliveries, inbox, senders, words
+from incidents.intake import deliveries, inbox, invitation_answers, senders, words
 from incidents.intake.inbox import Result, State
 from incidents.intake.parse import parse
 from incidents.intake.parsed import ParsedMail, Unacceptable
@@ -150,6 +150,9 @@ def handle(message: InboundMessage, now: datetime, /, *, content: ParsedMail) ->
     loop = _loop(content)
     if loop:
         return Result(state=State.REFUSED, outcome=Outcome.LOOP, reason=loop)
+    answered = invitation_answers.take_answer(message, content, now)
+    if answered is not None:
+        return answered
     thread = find_thread(content)
     case = Case(
         message, content, now, read_subject(content.subject), thread, senders.sender_of(content, thread)

@@ -98,6 +98,7 @@ def _parsed(root: Part, authserv_ids: Collection[str], notices: list[str]) -> Pa
         files=tuple(body.files),
         automatic=automatic or ("Delivery report" if report else ""),
         report=report,
+        calendar=body.calendar,
         authentication=authentication_of(headers, _domain(from_addresses), authserv_ids),
         notices=tuple(dict.fromkeys([*notices, *_doubts(headers, from_addresses)])),
     )

@@ -35,6 +35,19 @@ class DeliveryReport:
 
 
 @dataclass(frozen=True)
+class CalendarAnswer:
+    """What a calendar program answers to an invitation (iTIP). With a `problem` nothing else is known."""
+
+    method: str  # REPLY or COUNTER
+    problem: str = ""
+    uid: str = ""
+    sequence: int = 0
+    attendees: tuple[tuple[str, str], ...] = ()  # address in lower case, PARTSTAT in upper case
+    written_at: datetime | None = None  # DTSTAMP, as the sender claims
+    comment: str = ""
+
+
+@dataclass(frozen=True)
 class ParsedMail:
     """One mail, read. Addresses are lower case; texts hold no NUL and no lone surrogate."""
 
@@ -54,6 +67,7 @@ class ParsedMail:
         ""  # why it is no person's mail, such as "Auto-Submitted: auto-replied"; "" for a person's
     )
     report: DeliveryReport | None = None
+    calendar: CalendarAnswer | None = None
     authentication: AuthenticationResult = (
         "none"  # what our own Authentication-Results says of the From domain
     )

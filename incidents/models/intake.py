@@ -191,6 +191,7 @@ class InboundMessage(models.Model):
         DELIVERED = "delivered", _("Says that a mail of ours arrived")
         AUTOMATIC = "automatic", _("An automatic answer")
         LOOP = "loop", _("A mail of our own")
+        ANSWERED = "answered", _("Answered an invitation")
         RECORDED = "recorded", _("Alarms recorded")
         DISCARDED = "discarded", _("Discarded by staff")
 

@@ -42,7 +42,8 @@ def answer_invitation(
     """
     if by is None or by.pk != invitation.person_id:
         raise Refused(_("Only whoever was invited answers."), kind="permission")
-    if not audiences.may_hear(invitation.window, by):
+    organisation = audiences.organisation_of(invitation.window, by)
+    if organisation is None or not audiences.may_hear(invitation.window, by):
         raise Refused(_("This invitation is not theirs any more."), kind="permission")
     if answer not in ANSWERS:
         raise Refused(_("Answer with accepted, tentative or declined."), field="answer")
@@ -53,7 +54,7 @@ def answer_invitation(
             is_news = _record(act, invitation, answer, sequence, min(written_at or act.now, act.now))
         window = invitation.window
         if is_news and sequence == window.sequence and window.status == Status.ANNOUNCED:
-            _decide_consents(invitation, answer, words, by=by, now=now, channel=channel)
+            _decide_consents(invitation, organisation, answer, words, by=by, now=now, channel=channel)
     return is_news
 
 
@@ -75,7 +76,14 @@ def _record(act: Act, invitation: Invitation, answer: str, sequence: int, at: da
 
 
 def _decide_consents(
-    invitation: Invitation, answer: str, words: str, *, by: User, now: datetime, channel: str
+    invitation: Invitation,
+    organisation: Organisation,
+    answer: str,
+    words: str,
+    *,
+    by: User,
+    now: datetime,
+    channel: str,
 ) -> None:
     """What is open is decided, and what this person had decided the other way by the same door."""
     if answer == Answer.TENTATIVE:
@@ -83,7 +91,7 @@ def _decide_consents(
     other = Consent.State.REFUSED if answer == Answer.ACCEPTED else Consent.State.GIVEN
     undecided = Q(state=Consent.State.OPEN) | Q(state=other, decided_by=by, channel=channel)
     words = words.strip()[:WORDS_LENGTH]
-    for consent in invitation.window.consents.filter(undecided, organisation=invitation.organisation_id):
+    for consent in invitation.window.consents.filter(undecided, organisation=organisation):
         if not may_decide(consent, by):
             continue
         if answer == Answer.ACCEPTED:
@@ -114,7 +122,7 @@ def feed_of(token: str) -> CalendarFeed | None:
     feed = (
         CalendarFeed.objects.filter(token_digest=CalendarFeed.digest(token)).select_related("person").first()
     )
-    if feed is None or not feed.person.is_active:
+    if feed is None:
         return None
     is_reader = feed.person.is_agent or Organisation.objects.visible_to(feed.person).exists()
     return feed if is_reader else None
