@@ -345,31 +345,15 @@ class CommunicationPlanAdmin(HistoryAdmin):
             fill(obj)  # a new plan starts with the standard's rules and steps, to be edited
 
 
+PLAN_PARTS = ["organisation", "policy_version", "calendar", "communication_plan", "maintenance_plan"]
+
+
 @admin.register(SupportPlan)
 class SupportPlanAdmin(HistoryAdmin):
     roles = HEAD_WRITES
-    list_display = [
-        "organisation",
-        "policy_version",
-        "calendar",
-        "communication_plan",
-        "maintenance_plan",
-        "has_bridge",
-    ]
-    list_select_related = [
-        "organisation",
-        "policy_version__policy",
-        "calendar",
-        "communication_plan",
-        "maintenance_plan",
-    ]
-    autocomplete_fields = [
-        "organisation",
-        "policy_version",
-        "calendar",
-        "communication_plan",
-        "maintenance_plan",
-    ]
+    list_display = [*PLAN_PARTS, "has_bridge"]
+    list_select_related = [*PLAN_PARTS, "policy_version__policy"]
+    autocomplete_fields = PLAN_PARTS
     change_form_before_template = "admin/incidents/supportplan/_move.html"
 
 

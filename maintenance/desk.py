@@ -19,12 +19,12 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from maintenance import actions, timeline_view, window_view
-from maintenance.audiences import hearing, listeners
+from maintenance.audiences import hearing
 from maintenance.models import Consent, Invitation, MaintenanceWindow, Status
 from maintenance.overlaps import conflicts, users_of
 from maintenance.staff_forms import STAFF_VERBS, StaffVerb, VerbForm
 from portal.access import is_agent, person_of
-from portal.models import User
+from portal.models import Membership, User
 from portal.verbs import Refused
 
 ADMIN = "admin"
@@ -63,14 +63,25 @@ class Audience:
         return _("%(people)s in %(organisations)s") % {"people": people, "organisations": organisations}
 
 
-def audience(window: MaintenanceWindow) -> Audience:
-    """Before the announcement those whom it would reach, afterwards those who were invited and still may hear."""
-    if window.is_announced:
-        heard = [(person, of) for person, of in hearing(window).items() if person.hears_maintenance]
-        return Audience(len(heard), len({of.pk for _person, of in heard}))
-    organisations = users_of(row.service for row in window.affected.select_related("service"))
-    people = [set(listeners(organisation)) for organisation in organisations]
-    return Audience(len(set().union(*people)), sum(bool(group) for group in people))
+def audience(window: MaintenanceWindow, verb: str = "") -> Audience:
+    """Before the announcement those whom it would reach, afterwards those who were invited and still may hear.
+
+    A cancellation reaches also those who want to hear of no maintenance any more: it is in their calendars.
+    """
+    if not window.is_announced:
+        return _to_be_invited(window)
+    heard = hearing(window).items()
+    told = [(person, of) for person, of in heard if person.hears_maintenance or verb == "cancel"]
+    return Audience(len(told), len({of.pk for _person, of in told}))
+
+
+def _to_be_invited(window: MaintenanceWindow) -> Audience:
+    users = users_of(row.service for row in window.affected.select_related("service"))
+    members = Membership.objects.filter(
+        organisation__in=users, user__is_active=True, user__hears_maintenance=True, user__is_staff=False
+    )
+    pairs = list(members.values_list("user", "organisation"))
+    return Audience(len({person for person, _of in pairs}), len({of for _person, of in pairs}))
 
 
 # --- the page ---
@@ -99,7 +110,6 @@ def desk_context(request: HttpRequest, window: MaintenanceWindow) -> dict[str, A
         "may_edit": not actions.may("change_window", window, user),
         "may_repeat": window.is_over,
         "conflicts": conflicts(window, now) if not window.is_announced and not window.is_over else [],
-        "previous": window.previous_attempt,
         "next_attempt": window.next_attempts.order_by("pk").last(),
     }
 
@@ -199,7 +209,7 @@ def new_form(verb: StaffVerb, window: MaintenanceWindow, part: Any) -> VerbForm:
 def carry_out(
     request: HttpRequest, window: MaintenanceWindow, verb: StaffVerb, form: VerbForm
 ) -> HttpResponse:
-    told = audience(window) if tells(verb, window, form) else None
+    told = audience(window, verb.name) if tells(verb, window, form) else None
     target = form.part if verb.part is not None else window
     try:
         verb.verb(target, by=person_of(request), now=timezone.now(), channel=ADMIN, **form.inputs())
@@ -252,7 +262,7 @@ def verb_page(
         "form": form,
         "newer": newer or [],
         "refusal": actions.may(verb.name, window, person_of(request)),
-        "audience": audience(window)
+        "audience": audience(window, verb.name)
         if verb.tells and (window.is_announced or verb.name == "announce")
         else None,
         "conflicts": announced_against(window, verb, timezone.now()),

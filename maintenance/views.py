@@ -52,11 +52,10 @@ def window_list(request: HttpRequest) -> HttpResponse:
     page = Paginator(past, PAGE).get_page(request.GET.get("page"))
     query = request.GET.copy()
     query.pop("page", None)
-    running = rows.filter(status__in=RUNNING).order_by("starts_at", "pk")
-    upcoming = rows.filter(status=Status.ANNOUNCED).order_by("starts_at", "pk")
+    coming = rows.order_by("starts_at", "pk")
     sections = [
-        (_("Running now"), described(running, now)),
-        (_("Upcoming"), described(upcoming, now)),
+        (_("Running now"), described(coming.filter(status__in=RUNNING), now)),
+        (_("Upcoming"), described(coming.filter(status=Status.ANNOUNCED), now)),
         (_("Past"), described(page.object_list, now)),
     ]
     context = {
@@ -118,6 +117,7 @@ def detail_context(request: HttpRequest, window: MaintenanceWindow) -> dict[str,
         "form": window_view.form_of(window, organisations, timezone.now()),
         "consents": rows,
         "has_open_consent": any(row["may"] and row["consent"].state == "open" for row in rows),
+        "invitation": window.invitations.filter(person=user).first(),
         "is_of_several": is_of_several(user),
         "is_other_zone": window.time_zone != timezone.get_current_timezone_name(),
         "previous": previous if previous and seen.filter(pk=previous.pk).exists() else None,

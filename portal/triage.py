@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
@@ -11,6 +12,8 @@ from django.utils import timezone
 from incidents.desk import VIEWS
 from incidents.models import InboundMessage, Incident, Shift
 from incidents.rota_desk import coming_gaps
+from maintenance.admin import VIEWS as WINDOW_VIEWS
+from maintenance.models import MaintenanceWindow
 from portal.access import person_of
 from portal.models import OutboxMessage
 
@@ -32,8 +35,20 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         for name, (title, narrow) in VIEWS.items()
         if name != "all"
     ]
+    context["window_views"] = window_views(request, now)
     context["set_aside"] = OutboxMessage.objects.filter(state=OutboxMessage.State.SET_ASIDE).count()
     context["held"] = InboundMessage.objects.filter(state__in=["held", "set_aside"]).count()
     context["has_rota"] = Shift.objects.exists()
     context["rota_gaps"] = coming_gaps(now, person_of(request)) if context["has_rota"] else []
     return context
+
+
+def window_views(request: HttpRequest, now: datetime) -> list[dict[str, Any]]:
+    """The views of maintenance windows that somebody may have to act on, with their counts."""
+    windows = MaintenanceWindow.objects.visible_to(person_of(request))
+    base = reverse("admin:maintenance_maintenancewindow_changelist")
+    return [
+        {"title": title, "url": f"{base}?view={name}", "count": narrow(windows, now).count()}
+        for name, (title, narrow) in WINDOW_VIEWS.items()
+        if name in ("running", "approval", "upcoming", "consents")
+    ]

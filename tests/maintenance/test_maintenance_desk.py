@@ -360,7 +360,7 @@ def test_the_verbs_offered_are_those_that_work(client, g1, g2, running):
 # --- who would hear ---
 
 
-def test_the_announcement_says_how_many_would_hear_and_what_is_short(client, g1, g2, a1, clock):
+def test_the_announcement_says_how_many_would_hear_and_what_is_short(client, g1, g2, a1, a2, clock):
     window = approved(g1, g2)
     clock.move_to(T0 + 4 * DAY)
     shown = text(client, g1, to(window, "announce"))
@@ -373,6 +373,9 @@ def test_the_announcement_says_how_many_would_hear_and_what_is_short(client, g1,
     use(client, g1, window, "announce")
     sent = OutboxMessage.objects.filter(kind="maintenance_announced").count()
     assert (sent, audience(window).people) == (3, 3)
+    a2.hears_maintenance = False  # who was invited is told of a cancellation all the same
+    a2.save()
+    assert (audience(window).people, audience(window, "cancel").people) == (2, 3)
 
 
 def test_an_internal_post_tells_nobody(client, g1, g2, running):
@@ -513,6 +516,17 @@ def test_a_customer_never_reaches_the_desk(client, a1, g1, g2):
         assert client.post(address, {"reason": "x"}).status_code in (302, 403)
     window.refresh_from_db()
     assert window.status == "announced"
+
+
+def test_the_landing_page_counts_what_runs_and_what_waits(client, g1, g2, running):
+    actions.propose(draft(g1), **by(g1, START))
+    counts = {view["url"].split("=")[1]: view["count"] for view in _landing(client, g1)}
+    assert counts == {"running": 1, "approval": 1, "upcoming": 0, "consents": 1}
+
+
+def _landing(client, user):
+    client.force_login(user)
+    return client.get("/admin/").context["window_views"]
 
 
 # --- freezes and plans ---

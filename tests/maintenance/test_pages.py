@@ -297,6 +297,15 @@ def test_a_finished_window_says_its_true_end_and_a_new_attempt_is_linked(client,
     assert f"/maintenance/{window.reference}/" in text(client, a1, again.get_absolute_url())
 
 
+def test_my_answer_to_the_invitation_stands_on_the_page(client, a1, a2, g1, g2):
+    window = announced(g1, g2)
+    window.invitations.filter(person=a1).update(answer="accepted", answered_at=T0)
+    assert "Accepted, Tue 3 Mar 2026, 13:00" in " ".join(
+        text(client, a1, window.get_absolute_url()).split()
+    ).replace('<time datetime="2026-03-03T10:00:00+00:00">', "")
+    assert "Accepted" not in text(client, a2, window.get_absolute_url())
+
+
 def test_every_kind_of_event_has_its_sentence():
     assert set(SENTENCES) == set(PAYLOADS)
 
