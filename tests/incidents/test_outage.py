@@ -376,3 +376,12 @@ def test_nobody_is_told_of_a_resolved_outage_nor_by_a_customer(parent, g1, a1):
     assert (outcome.done, "is resolved" in outcome.unopened[0][1]) == ([], True)
     with pytest.raises(actions.Refused):
         actions.open_children(parent, [quiet], title=" ", **by(g1, 12))
+
+
+def test_what_was_never_under_it_is_handed_nothing(parent, mine, g1):
+    update, _ = write(parent, g1, 10)
+    actions.detach_child(parent, mine, **by(g1, 11))
+    mine.status_updates.update(of=None)
+    with pytest.raises(actions.Refused, match="not under this outage"):
+        actions.hand_on(update, mine, now=at(12))
+    assert mine.status_updates.count() == 1
