@@ -92,8 +92,9 @@ class Api:
         if part:
             data[self.PARTS[verb]] = part
         if verb == "approve_extension":
-            return api(user).patch(path, {"is_approved": True}).status_code
-        code = api(user).post(path, plain(data)).status_code
+            code = api(user).patch(path, {"is_approved": True}).status_code
+        else:
+            code = api(user).post(path, plain(data)).status_code
         return 200 if code == 201 else code
 
 
