@@ -276,8 +276,9 @@ def test_a_stale_form_is_refused(g1, g2):
 # --- rows 1 and 2: nobody reads it before; afterwards those whom it concerns ---
 
 
-def test_a_draft_is_nobodys_but_the_staffs(a1, a2, c1, b1, g1, g2):
+def test_a_draft_is_nobodys_but_the_staffs(acme, a1, a2, c1, b1, g1, g2):
     for window in (draft(g1), actions.propose(draft(g1), **by(g1, T0)), approved(g1, g2)):
+        window.involved.create(organisation=acme, since=T0)  # not even whom it is going to concern
         for user in (a1, a2, c1, b1):
             assert not MaintenanceWindow.objects.visible_to(user).exists()
             assert not WindowEvent.objects.visible_to(user).filter(window=window).exists()
