@@ -539,6 +539,7 @@ def test_home_and_incidents_show_what_runs_now_on_my_services(client, a1, b1, g1
     mine = incident(a1, T0, level="P3")
     assert "banner-maintenance" not in text(client, a1, "/")
     assert window.reference in text(client, a1, "/")  # it is upcoming
+    assert window.reference not in text(client, b1, "/")
     swept(window, START)
     clock.move_to(START + timedelta(minutes=1))
     for address in ("/", "/incidents/", mine.get_absolute_url()):
