@@ -580,3 +580,9 @@ def test_a_program_answers_the_very_invitation_that_it_got(window, a1):
 def part_for(window, person) -> str:
     of = Membership.objects.get(user=person).organisation
     return ical.part(window, person=person, organisation=of, method="REQUEST", now=SOON).text
+
+
+def test_of_two_organisations_the_one_consents_in_whose_name_they_were_invited(frozen, nordwind, a1):
+    Membership.objects.create(user=a1, organisation=nordwind, role="manager")
+    arrive(reply(a1, calendar(frozen, a1), to=address(frozen, a1)), at=SOON)
+    assert (states(frozen)["Acme"][0], states(frozen)["Nordwind"][0]) == ("given", "open")
