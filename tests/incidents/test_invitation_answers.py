@@ -580,3 +580,14 @@ def test_a_program_answers_the_very_invitation_that_it_got(window, a1):
 def part_for(window, person) -> str:
     of = Membership.objects.get(user=person).organisation
     return ical.part(window, person=person, organisation=of, method="REQUEST", now=SOON).text
+
+
+def test_of_two_organisations_the_one_consents_in_whose_name_they_were_invited(frozen, nordwind, a1):
+    Membership.objects.create(user=a1, organisation=nordwind, role="manager")
+    arrive(reply(a1, calendar(frozen, a1), to=address(frozen, a1)), at=SOON)
+    assert (states(frozen)["Acme"][0], states(frozen)["Nordwind"][0]) == ("given", "open")
+
+
+def test_nobody_answers_before_they_were_invited(window, a1):
+    arrive(reply(a1, calendar(window, a1, at=T0 - 900 * DAY), to=address(window, a1)), at=SOON)
+    assert window.invitations.get(person=a1).answered_at == T0
