@@ -89,6 +89,7 @@ class AnnouncementViewSet(viewsets.ReadOnlyModelViewSet, Door):
     """Announcements that are addressed to the caller's organisations; all of them for staff."""
 
     serializer_class = AnnouncementSerializer
+    lookup_url_kwarg = "id"
     lookup_value_regex = "[0-9]{1,18}"
     queryset = Announcement.objects.none()
 
@@ -126,13 +127,13 @@ class AnnouncementViewSet(viewsets.ReadOnlyModelViewSet, Door):
 
     @extend_schema(request=None, responses=STAFF)
     @action(detail=True, methods=["post"])
-    def publication(self, request: Request, pk: str) -> Response:
+    def publication(self, request: Request, id: str) -> Response:
         """Publish it now (duty managers)."""
         return self.use(announcing.publish)
 
     @extend_schema(request=None, responses=STAFF)
     @action(detail=True, methods=["post"])
-    def withdrawal(self, request: Request, pk: str) -> Response:
+    def withdrawal(self, request: Request, id: str) -> Response:
         """Take it back (duty managers; its author while it is a draft)."""
         return self.use(announcing.withdraw)
 

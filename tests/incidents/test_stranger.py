@@ -65,8 +65,8 @@ VERDICTS = {
         api/v1/reports/ api/v1/reports/{month}/
     """,
     "api object": """
-        api/v1/announcements/{pk}/ api/v1/announcements/{pk}/publication/
-        api/v1/announcements/{pk}/withdrawal/ api/v1/articles/{slug}/ api/v1/organisations/{slug}/ api/v1/services/{slug}/
+        api/v1/announcements/{id}/ api/v1/announcements/{id}/publication/
+        api/v1/announcements/{id}/withdrawal/ api/v1/articles/{slug}/ api/v1/organisations/{slug}/ api/v1/services/{slug}/
         api/v1/incidents/{reference}/ api/v1/incidents/{reference}/acknowledgement/
         api/v1/incidents/{reference}/action-plan/ api/v1/incidents/{reference}/assignment/
         api/v1/incidents/{reference}/attachments/ api/v1/incidents/{reference}/children/
