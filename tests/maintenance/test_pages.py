@@ -384,7 +384,7 @@ def test_a_refusal_needs_a_reason_beside_the_field(client, a1, g1, g2):
     answer = client.post(address, {f"c{asked.pk}-answer": "refuse", f"c{asked.pk}-words": " "})
     assert answer.status_code == 400
     shown = answer.content.decode()
-    assert "Say why you refuse" in shown
+    assert "Say why, so that the maintenance can be moved" in shown
     assert 'id="errors"' in shown
     assert f'href="#id_c{asked.pk}-words"' in shown
     assert own(window, "Acme").state == "open"
