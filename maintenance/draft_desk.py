@@ -20,6 +20,7 @@ from maintenance.models import Freeze, MaintenancePlan, MaintenanceWindow
 from maintenance.overlaps import Overlap, overlaps, short_notices, users_of
 from maintenance.staff_forms import StaffFreezeForm, WindowForm, initial_of
 from portal.access import is_agent, person_of
+from portal.models import Organisation, Service, ServiceSubscription
 from portal.verbs import Refused
 
 TEMPLATE = "admin/maintenance/maintenancewindow/form.html"
@@ -47,9 +48,18 @@ def check_of(form: WindowForm, now: datetime) -> Check | None:
     users = users_of(services)
     found = overlaps(starts_at, ends_at, services, now, exclude=form.window)
     found += short_notices(starts_at, affected, now)
-    plans = MaintenancePlan.objects.of_each(users)
-    minutes = [plan.notice_minutes(impact) for plan in plans.values() for _service, impact in affected]
-    return Check(found, len(users), starts_at - timedelta(minutes=max(minutes)) if minutes else None)
+    return Check(found, len(users), _announce_by(starts_at, users, affected))
+
+
+def _announce_by(
+    starts_at: datetime, users: list[Organisation], affected: list[tuple[Service, str]]
+) -> datetime | None:
+    """The latest announcement that gives each of the services' users the notice that their plan promises."""
+    plans, impacts = MaintenancePlan.objects.of_each(users), {s.pk: impact for s, impact in affected}
+    used = ServiceSubscription.objects.filter(organisation__in=users, service__in=impacts)
+    pairs = used.values_list("organisation", "service")
+    minutes = [plans[organisation].notice_minutes(impacts[service]) for organisation, service in pairs]
+    return starts_at - timedelta(minutes=max(minutes)) if minutes else None
 
 
 @require_safe

@@ -88,12 +88,6 @@ class ConsentForm(forms.Form):
         rows=3,
     )
 
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if data.get("answer") == "refuse" and not data.get("words", "").strip():
-            self.add_error("words", _("Say why you refuse, so that we can find a better time."))
-        return data
-
 
 class FreezeForm(forms.Form):
     """A time without maintenance, for one of the person's organisations. Times are in the reader's zone."""
@@ -117,15 +111,6 @@ class FreezeForm(forms.Form):
         if organisations.count() == 1:
             self.fields["organisation"].widget = forms.HiddenInput()
             self.fields["organisation"].initial = organisations[0].pk
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        service, organisation = data.get("service"), data.get("organisation")
-        if service and organisation and not organisation.subscriptions.filter(service=service).exists():
-            self.add_error("service", _("This organisation does not use the service."))
-        if data.get("starts_at") and data.get("ends_at") and data["ends_at"] <= data["starts_at"]:
-            self.add_error("ends_at", _("The end must come after the start."))
-        return data
 
 
 def writable(user: User) -> Any:

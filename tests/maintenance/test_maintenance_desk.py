@@ -8,14 +8,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from incidents.defaults import plan_for
 from maintenance import actions
 from maintenance.admin import VIEWS
 from maintenance.desk import audience
 from maintenance.models import Freeze, MaintenancePlan, MaintenanceWindow, WindowEvent
 from maintenance.staff_forms import STAFF_VERBS
 from maintenance.sweep import sweep
-from portal.models import OutboxMessage, Service
+from portal.models import Organisation, OutboxMessage, Service, ServiceSubscription
 from tests.conftest import T0
+from tests.factories import organisation, person
 from tests.incidents.test_stranger import Writes
 from tests.maintenance.world import (
     DAY,
@@ -208,6 +210,55 @@ def test_short_notice_is_shown_while_one_types(client, g1):
     shown = client.get(reverse(f"{DESK}check"), asked).content.decode()
     assert "Acme is promised notice" in shown
     assert "Nordwind" not in shown
+
+
+def test_the_notice_needed_is_of_what_each_organisation_feels(client, g1, nordwind):
+    """Nordwind is promised a month before an outage, and is not touched by this one."""
+    plan = plan_for(nordwind, T0)
+    plan.maintenance_plan = MaintenancePlan.objects.create(name="Month", outage_notice_minutes=30 * 24 * 60)
+    plan.save()
+    client.force_login(g1)
+    asked = form(g1) | {f"impact_{service('Vector Store').pk}": "none"}
+    shown = client.get(reverse(f"{DESK}check"), asked).content.decode()
+    assert "Thu 5 Mar 2026, 13:00" in shown
+    assert "Nordwind" not in shown
+    asked[f"impact_{service('Vector Store').pk}"] = "outage"
+    assert "Nordwind is promised notice" in client.get(reverse(f"{DESK}check"), asked).content.decode()
+
+
+def test_the_check_makes_the_same_queries_for_1_3_and_50_organisations(client, g1, acme):
+    client.force_login(g1)
+    counts, rows = [], 0
+    for size in (1, 3, 50):
+        for number in range(rows, size):
+            made = Organisation.objects.create(name=f"Org {number}", slug=f"org-{number}")
+            ServiceSubscription.objects.create(organisation=made, service=service())
+        rows = size
+        asked = form(g1, starts_at="2026-03-04T13:00", ends_at="2026-03-04T15:00")
+        client.get(reverse(f"{DESK}check"), asked)
+        with CaptureQueriesContext(connection) as captured:
+            shown = client.get(reverse(f"{DESK}check"), asked).content.decode()
+        assert shown.count("is promised notice") == size + 2  # Acme and Cloudia use it, too
+        counts.append(len(captured))
+    assert counts[0] == counts[1] == counts[2], counts
+
+
+def test_the_announcement_makes_the_same_queries_for_1_3_and_50_organisations(client, g1, g2, clock):
+    window = approved(g1, g2)
+    clock.move_to(T0 + 4 * DAY)
+    client.force_login(g1)
+    counts, rows = [], 0
+    for size in (1, 3, 50):
+        for number in range(rows, size):
+            made = organisation(f"Org{number}")
+            person(f"p{number}@org.example", f"P {number}", made, "member")
+        rows = size
+        client.get(to(window, "announce"))
+        with CaptureQueriesContext(connection) as captured:
+            shown = client.get(to(window, "announce")).content.decode()
+        assert f"{4 + size} people in {2 + size} organisations" in shown
+        counts.append(len(captured))
+    assert counts[0] == counts[1] == counts[2], counts
 
 
 def test_the_check_says_what_is_missing_and_survives_anything(client, g1):

@@ -32,6 +32,7 @@ from tests.maintenance.world import (
 )
 
 LIST, FREEZES = "/maintenance/", "/maintenance/freezes/"
+LATER = {"starts_at": START + DAY, "ends_at": END + DAY, "rollback_decision_at": DECISION + DAY}
 
 pytestmark = pytest.mark.usefixtures("cast")
 
@@ -243,13 +244,21 @@ def test_nobody_reads_what_is_internal(client, a1, g1, g2, clock):
 
 def test_what_moved_stands_on_the_page_with_both_times_and_the_reason(client, a1, g1, g2):
     window = announced(g1, g2)
-    times = {"starts_at": START + DAY, "ends_at": END + DAY, "rollback_decision_at": DECISION + DAY}
-    actions.move_window(window, **times, reason="A part is late", **by(g1, T0))
+    actions.move_window(window, **LATER, reason="A part is late", **by(g1, T0))
     shown = text(client, a1, window.get_absolute_url())
     moved = shown[shown.index("What changed") :]
     before, after = "Tue 10 Mar 2026, 13:00 – 15:00 UTC+3", "Wed 11 Mar 2026, 13:00 – 15:00 UTC+3"
     for words in (f"moved from {before} to {after}", "A part is late"):
         assert words in moved
+
+
+def test_a_post_that_is_internal_is_read_nowhere_whatever_names_it(client, a1, g1, g2):
+    window = announced(g1, g2)
+    actions.move_window(window, **LATER, reason="hush-hush", **by(g1, T0))
+    assert "hush-hush" in text(client, a1, window.get_absolute_url())
+    window.posts.update(is_public=False)
+    for noun in ("", "timeline/"):
+        assert "hush-hush" not in text(client, a1, window.get_absolute_url() + noun)
 
 
 def test_an_extension_is_a_change_of_the_end_only(client, a1, g1, g2, clock):
@@ -375,7 +384,7 @@ def test_a_refusal_needs_a_reason_beside_the_field(client, a1, g1, g2):
     answer = client.post(address, {f"c{asked.pk}-answer": "refuse", f"c{asked.pk}-words": " "})
     assert answer.status_code == 400
     shown = answer.content.decode()
-    assert "Say why you refuse" in shown
+    assert "Say why, so that the maintenance can be moved" in shown
     assert 'id="errors"' in shown
     assert f'href="#id_c{asked.pk}-words"' in shown
     assert own(window, "Acme").state == "open"
@@ -396,8 +405,7 @@ def test_a_viewer_sees_the_question_and_cannot_answer(client, a3, g1, g2):
 
 
 def test_nobody_sees_or_answers_another_organisations_consent(client, a2, c1, b1, g1, g2):
-    later = {"starts_at": START + DAY, "ends_at": END + DAY, "rollback_decision_at": DECISION + DAY}
-    window, other = late(g1, g2), late(g1, g2, title="Another", **later)
+    window, other = late(g1, g2), late(g1, g2, title="Another", **LATER)
     theirs, mine = own(window, "Cloudia"), own(other, "Acme")
     assert "Cloudia" not in text(client, a2, window.get_absolute_url())
     for user, reference, asked in [
