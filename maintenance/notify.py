@@ -51,7 +51,7 @@ def customers(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> l
 
 def ever_invited(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:
     """Also those who do not want to hear of maintenance any more: it is in their calendars."""
-    return list(audiences.hearing(window)) if window.is_announced else []
+    return list(audiences.hearing(window))
 
 
 def newly_invited(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:

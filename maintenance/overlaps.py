@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from maintenance.models import Consent, Freeze, MaintenancePlan, MaintenanceWindow, Status
 from maintenance.models.window import RUNNING
-from portal.models import Organisation, Service, ServiceImpact
+from portal.models import Organisation, Service, ServiceImpact, ServiceSubscription
 from portal.models.service_impact import Impact
 from portal.templatetags.portal_tags import duration, moment
 
@@ -145,8 +145,10 @@ def short_notices(starts_at: datetime, affected: Affected, now: datetime) -> lis
     found = []
     users = users_of(service for service, _impact in affected)
     plans = MaintenancePlan.objects.of_each(users)
+    used = _used(users)
     for organisation in users:
-        promised, service = _promised(plans[organisation.pk], organisation, affected)
+        theirs = [(service, impact) for service, impact in affected if service.pk in used[organisation.pk]]
+        promised, service = _promised(plans[organisation.pk], theirs)
         if service is None or starts_at - now >= promised:
             continue
         words = _("%(organisation)s is promised notice of %(promised)s, and gets %(given)s") % {
@@ -158,14 +160,20 @@ def short_notices(starts_at: datetime, affected: Affected, now: datetime) -> lis
     return found
 
 
-def _promised(
-    plan: MaintenancePlan, organisation: Organisation, affected: Affected
-) -> tuple[timedelta, Service | None]:
-    """The longest notice that the plan promises for what the organisation feels, and of which service."""
-    used = set(organisation.subscriptions.values_list("service", flat=True))
+def _used(organisations: Sequence[Organisation]) -> dict[int, set[int]]:
+    """The services that each organisation uses, by their ids."""
+    found: dict[int, set[int]] = {organisation.pk: set() for organisation in organisations}
+    rows = ServiceSubscription.objects.filter(organisation__in=organisations)
+    for organisation, service in rows.values_list("organisation", "service"):
+        found[organisation].add(service)
+    return found
+
+
+def _promised(plan: MaintenancePlan, affected: Affected) -> tuple[timedelta, Service | None]:
+    """The longest notice that the plan promises for what is felt, and of which service."""
     longest: tuple[timedelta, Service | None] = (timedelta(), None)
     for service, impact in affected:
         promised = timedelta(minutes=plan.notice_minutes(Impact(impact)))
-        if service.pk in used and promised > longest[0]:
+        if promised > longest[0]:
             longest = (promised, service)
     return longest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -27,6 +27,22 @@ Affected = Iterable[tuple[Service, str]]
 Conditions = Iterable[tuple[str, str]]
 
 
+class Fields(TypedDict):
+    """What a form says of a window. Times are aware, in whole seconds; `services` are (service, impact),
+    `conditions` (measure, limit); `time_zone` is the zone in which the window is talked about."""
+
+    title: str
+    description: str
+    time_zone: str
+    starts_at: datetime
+    ends_at: datetime
+    rollback_decision_at: datetime
+    owner: User
+    services: Affected
+    steps: Iterable[str]
+    conditions: Conditions
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a window says, checked: its own columns, and the rows that hang on it."""
@@ -39,41 +55,18 @@ class Plan:
 
 def draft_window(
     *,
-    title: str,
-    description: str,
-    time_zone: str,
-    starts_at: datetime,
-    ends_at: datetime,
-    rollback_decision_at: datetime,
-    owner: User,
-    services: Affected,
-    steps: Iterable[str],
-    conditions: Conditions,
     previous_attempt: MaintenanceWindow | None = None,
     by: User,
     now: datetime,
     channel: str,
+    **fields: Unpack[Fields],
 ) -> MaintenanceWindow:
-    """Write a window that no customer sees yet. `services` are (service, impact), `conditions` (measure, limit).
-
-    Times are aware, in whole seconds; `time_zone` is the zone in which the window is talked about.
-    """
+    """Write a window that no customer sees yet: what `Fields` names, all of it. Raises Refused."""
     now = now.replace(microsecond=0)
     refusal = rules.permission_refusal("propose", rules.Actor(is_agent=by.is_agent))
     if refusal:
         raise Refused(_(refusal), kind="permission")
-    plan = _checked(
-        title,
-        description,
-        time_zone,
-        starts_at,
-        ends_at,
-        rollback_decision_at,
-        owner,
-        services,
-        steps,
-        conditions,
-    )
+    plan = _checked(fields)
     _check_attempt(previous_attempt)
     with transaction.atomic():
         window = MaintenanceWindow.objects.create(
@@ -85,11 +78,8 @@ def draft_window(
         )
         _write_rows(window, plan)
         act = Act(window, by, now, channel)
-        act.record(
-            Drafted(
-                status_to=Status.DRAFT, previous_attempt=previous_attempt.pk if previous_attempt else None
-            )
-        )
+        previous = previous_attempt.pk if previous_attempt else None
+        act.record(Drafted(status_to=Status.DRAFT, previous_attempt=previous))
         finish(act)
     return window
 
@@ -97,35 +87,15 @@ def draft_window(
 def change_window(
     window: MaintenanceWindow,
     *,
-    title: str,
-    description: str,
-    time_zone: str,
-    starts_at: datetime,
-    ends_at: datetime,
-    rollback_decision_at: datetime,
-    owner: User,
-    services: Affected,
-    steps: Iterable[str],
-    conditions: Conditions,
     previous_attempt: MaintenanceWindow | None = None,
     by: User,
     now: datetime,
     channel: str,
     revision: int | None = None,
+    **fields: Unpack[Fields],
 ) -> MaintenanceWindow:
     """Change anything of it before its approval. Whoever changed it does not approve it."""
-    plan = _checked(
-        title,
-        description,
-        time_zone,
-        starts_at,
-        ends_at,
-        rollback_decision_at,
-        owner,
-        services,
-        steps,
-        conditions,
-    )
+    plan = _checked(fields)
     _check_attempt(previous_attempt, window)
     with acting("change_window", window, by=by, now=now, channel=channel, revision=revision) as act:
         columns = plan.columns | {"previous_attempt": previous_attempt}
@@ -136,7 +106,6 @@ def change_window(
         if changed:
             act.record(Changed(fields=sorted(changed)))
         if act.window.status == Status.PROPOSED:
-            act.window.save()  # the overlaps of the new times are looked up by the row
             keep_consents(act, is_changed=bool(changed), organisations=False)
     return window
 
@@ -197,42 +166,32 @@ def _draft_of(window: MaintenanceWindow) -> rules.Draft:
 # --- checking what a form says ---
 
 
-def _checked(
-    title: str,
-    description: str,
-    time_zone: str,
-    starts_at: datetime,
-    ends_at: datetime,
-    rollback_decision_at: datetime,
-    owner: User,
-    services: Affected,
-    steps: Iterable[str],
-    conditions: Conditions,
-) -> Plan:
-    title = " ".join(required(title, "title", _("Give the window a title: what is done?")).split())
+def _checked(fields: Fields) -> Plan:
+    title = " ".join(required(fields["title"], "title", _("Give the window a title: what is done?")).split())
     if len(title) > TITLE_LENGTH:
         raise Refused(_("Shorten the title to 200 characters; details go below."), field="title")
-    description = required(description, "description", _("Say what is done; customers read it."))
+    description = required(fields["description"], "description", _("Say what is done; customers read it."))
     if len(description) > TEXT_LENGTH:
         raise Refused(_("Shorten the text to 50,000 characters."), field="description")
     try:
-        validate_time_zone(time_zone)
+        validate_time_zone(fields["time_zone"])
     except ValidationError as error:
         raise Refused(" ".join(error.messages), field="time_zone") from error
-    starts_at, ends_at = starts_at.replace(microsecond=0), ends_at.replace(microsecond=0)
+    starts_at, ends_at = fields["starts_at"].replace(microsecond=0), fields["ends_at"].replace(microsecond=0)
     check_times(starts_at, ends_at)
-    if not owner.is_agent:
+    if not fields["owner"].is_agent:
         raise Refused(_("Choose an owner among the staff."), field="owner")
     columns = {
         "title": title,
         "description": description,
-        "time_zone": time_zone,
+        "time_zone": fields["time_zone"],
         "starts_at": starts_at,
         "ends_at": ends_at,
-        "rollback_decision_at": rollback_decision_at.replace(microsecond=0),
-        "owner": owner,
+        "rollback_decision_at": fields["rollback_decision_at"].replace(microsecond=0),
+        "owner": fields["owner"],
     }
-    return Plan(columns, _affected(services), _steps(steps), _conditions(conditions))
+    services, steps = _affected(fields["services"]), _steps(fields["steps"])
+    return Plan(columns, services, steps, _conditions(fields["conditions"]))
 
 
 def check_times(starts_at: datetime, ends_at: datetime) -> None:
@@ -276,28 +235,23 @@ def _check_attempt(previous: MaintenanceWindow | None, window: MaintenanceWindow
 
 def _write_rows(window: MaintenanceWindow, plan: Plan) -> list[str]:
     """Services, steps and conditions as the form has them; the names of those that changed."""
-    before = {
-        "services": set(window.affected.values_list("service", "impact")),
-        "steps": list(window.steps.values_list("text", flat=True)),
-        "conditions": list(window.conditions.values_list("measure", "limit")),
-    }
-    after = {
-        "services": {(service.pk, impact) for service, impact in plan.services},
-        "steps": list(plan.steps),
-        "conditions": list(plan.conditions),
-    }
-    changed = [name for name, rows in after.items() if rows != before[name]]
-    if "services" in changed:
+    changed = []
+    if set(window.affected.values_list("service", "impact")) != {
+        (s.pk, impact) for s, impact in plan.services
+    }:
+        changed.append("services")
         window.affected.all().delete()
         WindowService.objects.bulk_create(
             WindowService(window=window, service=service, impact=impact) for service, impact in plan.services
         )
-    if "steps" in changed:
+    if list(window.steps.values_list("text", flat=True)) != plan.steps:
+        changed.append("steps")
         window.steps.all().delete()
         WindowStep.objects.bulk_create(
             WindowStep(window=window, position=number, text=text) for number, text in enumerate(plan.steps, 1)
         )
-    if "conditions" in changed:
+    if list(window.conditions.values_list("measure", "limit")) != plan.conditions:
+        changed.append("conditions")
         window.conditions.all().delete()
         RollbackCondition.objects.bulk_create(
             RollbackCondition(window=window, position=number, measure=measure, limit=limit)

@@ -166,6 +166,17 @@ def announced_over_a_p1(g1, g2, m1):
     return window
 
 
+def test_of_two_windows_the_one_in_its_time_records_it(window, g1, g2, m1, monitoring):
+    from tests.maintenance.world import approved
+
+    times = {"starts_at": END + HOUR, "ends_at": END + 3 * HOUR, "rollback_decision_at": END + 2 * HOUR}
+    second = approved(g1, g2, T0, **times)
+    actions.announce(second, **by(g1, T0 + MINUTE))
+    sweep(END + HOUR)  # the first one overruns
+    monitoring("firing", END + 2 * HOUR)
+    assert (opened(), window.alarms.count(), second.alarms.count()) == ([], 0, 1)
+
+
 # --- row 7b: what outlasts the agreed time ---
 
 

@@ -143,6 +143,18 @@ def test_nobody_else_hears(a1, a2, a3, c1, acme, g1, g2):
     assert {name for _kind, name in queued()} == {"a3", "c1"}
 
 
+def test_whoever_does_not_want_to_hear_any_more_is_not_written_to(a1, a2, c1, g1, g2, cloudia):
+    window = announced(g1, g2)
+    cloudia.is_active = False
+    cloudia.save()
+    a1.hears_maintenance = False
+    a1.save()
+    later = {"starts_at": START + DAY, "ends_at": END + DAY, "rollback_decision_at": DECISION + DAY}
+    actions.move_window(window, **later, reason="x", **by(g1, T0 + HOUR))
+    assert (queued()[("moved", "a1")], queued()[("moved", "a2")]) == (0, 1)
+    assert queued()[("moved", "c1")] == 0
+
+
 def test_whoever_left_meanwhile_is_not_written_to(a1, a2, a3, c1, g1, g2, cloudia):
     announced(g1, g2)
     Membership.objects.filter(user=a1).delete()
@@ -205,6 +217,17 @@ def test_what_passed_before_the_announcement_is_not_recalled(a1, g1, g2):
     assert window.events.get(kind="reminded").payload["minutes"] == 60
 
 
+def test_nor_when_another_organisation_is_reminded(acme, a1, c1, g1, g2):
+    from incidents.defaults import plan_for
+
+    of = plan_for(acme, T0)
+    of.maintenance_plan = MaintenancePlan.objects.create(name="Early", reminder_minutes=[24 * 60])
+    of.save()
+    announced(g1, g2, START - 2 * HOUR)
+    sweep(START - HOUR)
+    assert (queued()[("reminder", "a1")], queued()[("reminder", "c1")]) == (0, 1)
+
+
 def test_after_an_outage_of_ours_only_the_newest_reminder_is_given(a1, g1, g2):
     announced(g1, g2, T0 - DAY)
     sweep(START - 30 * MINUTE)
@@ -222,6 +245,8 @@ def test_each_organisation_is_reminded_by_its_own_plan(acme, a1, c1, g1, g2):
     announced(g1, g2)
     sweep(START - DAY)
     assert (queued()[("reminder", "a1")], queued()[("reminder", "c1")]) == (0, 1)
+    sweep(START - HOUR)
+    assert (queued()[("reminder", "a1")], queued()[("reminder", "c1")]) == (0, 2)
     sweep(START - 30 * MINUTE)
     assert (queued()[("reminder", "a1")], queued()[("reminder", "c1")]) == (1, 2)
     sweep(START)
@@ -246,6 +271,19 @@ def test_a_reminder_that_is_late_is_not_sent(a1, g1, g2):
     sweep(START - HOUR)
     sweep(START)
     assert [m.subject.split("] ")[1].split(":")[0] for m in to(sent(START), a1)] == ["Started"]
+
+
+@pytest.mark.parametrize("change", ["moved", "cancelled"])
+def test_nor_is_one_of_a_window_that_was_changed_before_it_went_out(a1, g1, g2, change):
+    window = announced(g1, g2)
+    sent(T0)
+    sweep(START - DAY)
+    if change == "moved":
+        later = {"starts_at": START + DAY, "ends_at": END + DAY, "rollback_decision_at": DECISION + DAY}
+        actions.move_window(window, **later, reason="x", **by(g1, START - DAY))
+    else:
+        actions.cancel(window, reason="x", **by(g1, START - DAY))
+    assert ["Reminder" in m.subject for m in to(sent(START - DAY), a1)] == [False]
 
 
 # --- start, decision, end ---
@@ -390,6 +428,7 @@ def test_whoever_ends_it_late_tells_the_end_and_not_the_overrun_first(a1, g1, g2
     actions.complete(window, outcome="Fine.", **by(g1, END + HOUR))
     assert window.overrun_at == END
     assert (queued()[("overrun", "a1")], queued()[("ended", "a1")]) == (0, 1)
+    assert queued("staff_maintenance_")[("overrun", "m1")] == 0
 
 
 def test_progress_is_from_a_person(a1, g1, g2):

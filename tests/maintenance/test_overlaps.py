@@ -366,3 +366,13 @@ def test_a_freeze_says_nothing_of_windows_to_others(nordwind, b1, g1, g2):
     window = announced(g1, g2)
     freeze(nordwind, b1, at=T0 + HOUR)
     assert not window.consents.exists()
+
+
+def test_what_is_shown_while_typing_asks_little_however_many_there_are(django_assert_max_num_queries):
+    from tests.factories import organisation
+
+    for number in range(20):
+        organisation(f"Org {number}")
+    with django_assert_max_num_queries(10):
+        assert len(short_notices(START, [(service(), "outage")], START - DAY)) == 22
+        found()

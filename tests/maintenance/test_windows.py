@@ -252,12 +252,14 @@ def test_and_for_an_owner_who_still_works_here(g1, g2, m1):
         ("services", {"services": "odd impact"}),
         ("conditions", {"conditions": [("Errors", "")]}),
         ("steps", {"steps": ["x" * 501]}),
+        ("owner", {"owner": "a customer"}),
     ],
 )
-def test_a_draft_that_cannot_be_says_why(g1, field, fields):
+def test_a_draft_that_cannot_be_says_why(a1, g1, field, fields):
     odd = {"twice": [(service(), "outage"), (service(), "none")], "odd impact": [(service(), "fatal")]}
     if fields.get("services") in odd:
         fields = {"services": odd[fields["services"]]}
+    fields = fields | ({"owner": a1} if "owner" in fields else {})
     with pytest.raises(Refused) as refused:
         draft(g1, **fields)
     assert (refused.value.field, MaintenanceWindow.objects.count()) == (field, 0)
@@ -274,8 +276,9 @@ def test_a_stale_form_is_refused(g1, g2):
 # --- rows 1 and 2: nobody reads it before; afterwards those whom it concerns ---
 
 
-def test_a_draft_is_nobodys_but_the_staffs(a1, a2, c1, b1, g1, g2):
+def test_a_draft_is_nobodys_but_the_staffs(acme, a1, a2, c1, b1, g1, g2):
     for window in (draft(g1), actions.propose(draft(g1), **by(g1, T0)), approved(g1, g2)):
+        window.involved.create(organisation=acme, since=T0)  # not even whom it is going to concern
         for user in (a1, a2, c1, b1):
             assert not MaintenanceWindow.objects.visible_to(user).exists()
             assert not WindowEvent.objects.visible_to(user).filter(window=window).exists()
@@ -411,6 +414,14 @@ def test_the_question_is_asked_once_and_lapses_once(g1, g2):
         sweep(DECISION + timedelta(seconds=seconds))
     assert kinds(window).count("decision_lapsed") == 1
     assert window.events.get(kind="decision_lapsed").at == DECISION + 10 * MINUTE
+
+
+def test_nor_are_they_repeated_by_whoever_acts_later(g1, g2):
+    window = _swept(announced(g1, g2), START)
+    for minutes in (0, 5, 10, 15):
+        actions.post(window, text="x", is_public=False, **by(g1, DECISION + minutes * MINUTE))
+    assert kinds(window).count("decision_asked") == 1
+    assert kinds(window).count("decision_lapsed") == 1
 
 
 def test_nobody_is_asked_when_every_step_is_done(g1, g2):
@@ -599,6 +610,7 @@ def test_without_consent_it_waits_and_is_called_off_at_its_end(acme, cloudia, g1
     assert {row.organisation for row in window.consents.all()} == {acme, cloudia}
     for late in range(3):
         _swept(window, START + late * MINUTE)
+        actions.post(window, text="We wait.", is_public=False, **by(g1, START + late * MINUTE))
     assert (window.status, kinds(window).count("start_held")) == ("announced", 1)
     assert not ServiceImpact.objects.exists()
     _swept(window, END + HOUR)
