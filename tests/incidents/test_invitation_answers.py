@@ -375,6 +375,7 @@ MALFORMED = {
     "two events": (HEAD + event_lines(2) + TAIL, itip.SEVERAL_EVENTS),
     "ten thousand events": (HEAD + event_lines(10_000) + TAIL, itip.TOO_LARGE),
     "two megabytes": (HEAD + "X-A:" + "x" * 2_000_000 + "\r\n" + TAIL, itip.TOO_LARGE),
+    "many lines that are short enough": (HEAD + ("X-A:" + "x" * 900 + "\r\n") * 400 + TAIL, itip.TOO_LARGE),
     "a long line": (HEAD + "X-A:" + "x" * 100_000 + "\r\n" + TAIL, itip.TOO_LARGE),
     "a long fold": (HEAD + "X-A:" + "\r\n x" * 40_000 + "\r\n" + TAIL, itip.TOO_LARGE),
     "never closed": (HEAD + "BEGIN:VEVENT\r\nUID:1\r\n", itip.UNREADABLE),
