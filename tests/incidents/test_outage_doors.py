@@ -53,7 +53,7 @@ def world(acme, nordwind, g1):
         channel="admin",
         title="Common outage",
         level="P1",
-        services=Service.objects.filter(slug="inference-api"),
+        services=Service.objects.filter(slug__in=["inference-api", f"s-{CANARIES['nordwind']}"]),
     )
     return found, parent
 
@@ -402,3 +402,12 @@ def test_the_api_refuses_what_makes_no_sense(api, a1):
     assert refused.status_code == 400
     api.post(f"{address}children/", {})
     assert api.post(f"{address}children/", {}).status_code == 409
+
+
+def test_the_common_reference_reads_as_ones_own_and_anothers_as_nobodys(world):
+    found, parent = world
+    mine, theirs = found["acme"][2], found["nordwind"][2]
+    mine.refresh_from_db()
+    text = f"{parent.reference}, {theirs.reference}, {mine.reference}, INC-999999"
+    told = Words(text).told(text, mine)
+    assert told == f"{mine.reference}, another incident, {mine.reference}, another incident"
