@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from portal import calendars, outbox
+from portal import announcement_desk, calendars, outbox
 from portal.access import is_agent, person_of
 from portal.admin_base import (
     ADMINISTRATOR_WRITES,
@@ -47,6 +47,8 @@ from portal.models import (
     User,
 )
 from portal.models.endpoints import new_secret
+
+__all__ = ["announcement_desk"]  # its pages register themselves
 
 
 def to_the_desk(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -94,7 +96,7 @@ class OrganisationAdmin(HistoryAdmin):
 @admin.register(Service)
 class ServiceAdmin(HistoryAdmin):
     roles = HEAD_WRITES
-    list_display = ["name", "description", "position", "is_active"]
+    list_display = ["name", "description", "position", "is_active", "is_public"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
 

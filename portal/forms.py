@@ -28,6 +28,7 @@ class ProfileForm(forms.ModelForm):
             "language",
             "time_zone",
             "hears_all_incidents",
+            "hears_announcements",
             "has_daily_summary",
             "daily_summary_hour",
         ]

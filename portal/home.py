@@ -5,9 +5,11 @@ from __future__ import annotations
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 
 from incidents.models import Incident, Status
 from portal.access import person_of
+from portal.announcement_views import published_for
 from portal.status import service_rows
 
 
@@ -17,6 +19,8 @@ def home(request: HttpRequest) -> HttpResponse:
     user = person_of(request)
     if user.is_agent:
         return redirect("admin:index")
+    now = timezone.now()
+    announcements = published_for(user)
     incidents = Incident.objects.visible_to(user).select_related("organisation", "assignee")
     context = {
         "waiting": incidents.filter(status__in=[Status.WAITING_FOR_CUSTOMER, Status.RESOLVED]).order_by(
@@ -24,6 +28,8 @@ def home(request: HttpRequest) -> HttpResponse:
         )[:10],
         "open": incidents.unresolved().order_by("next_due_at", "pk")[:20],
         "recent": incidents.filter(status=Status.CLOSED).order_by("-closed_at")[:5],
-        "services": service_rows(user),
+        "services": service_rows(user, now),
+        "pinned": announcements.filter(is_pinned=True).current(now),
+        "unread_count": announcements.unread_by(user).current(now).count(),
     }
     return render(request, "portal/home.html", context)

@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.views.defaults import page_not_found
 
-from portal import health
+from portal import health, public_status
 from portal.models import Organisation, User
 
 API = "/api/"
@@ -29,7 +29,8 @@ def person_zone_and_language(
     def middleware(request: HttpRequest) -> HttpResponse:
         # To ask who a visitor is takes the database, which these must answer without.
         speaks_utc = request.path.startswith(API)
-        if request.path in health.PATHS or not request.user.is_authenticated:
+        is_for_all = request.path in health.PATHS or request.path == public_status.PATH
+        if is_for_all or not request.user.is_authenticated:
             with timezone.override(UTC if speaks_utc else None):
                 return get_response(request)
         zone, language = choices(request.user)

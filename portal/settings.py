@@ -238,6 +238,8 @@ CELERY_BEAT_SCHEDULE = {
     "mailbox": {"task": "incidents.tasks.poll_mailbox", "schedule": IMAP_POLL_SECONDS},
     "alarm sources": {"task": "incidents.tasks.sweep_alarm_sources", "schedule": 15.0},
     "clocks": {"task": "incidents.tasks.sweep_incidents", "schedule": 5.0},
+    "service status": {"task": "portal.tasks.tell_status", "schedule": 15.0},
+    "announcements": {"task": "portal.tasks.publish_announcements", "schedule": 15.0},
     "calendars": {"task": "portal.tasks.extend_calendars", "schedule": crontab(hour="3", minute="17")},
     "monthly reports": {"task": "incidents.tasks.send_monthly_reports", "schedule": crontab(minute="*/10")},
     "summaries": {"task": "incidents.tasks.send_daily_summaries", "schedule": crontab(minute="*/5")},
@@ -313,6 +315,8 @@ if not DEBUG:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool(
         "SECURE_COOKIES", default=SITE_URL.startswith("https")
     )
+# Whether /status/public/ exists: the state of services that are marked public, without any sign-in.
+PUBLIC_STATUS = env.bool("PUBLIC_STATUS", default=False)
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
 LOGGING = {

@@ -7,7 +7,7 @@ import threading
 from celery import shared_task
 from django.utils import timezone
 
-from portal import calendars, outbox
+from portal import announcing, calendars, outbox, status_mails
 from portal.channels.base import EMAIL, WEBHOOK
 
 # A mail server that hangs would hold every thread of a worker; these many may wait for it, the others
@@ -44,3 +44,13 @@ def _sweep(channel: str) -> str:
 @shared_task
 def extend_calendars() -> int:
     return calendars.extend_all(timezone.now())
+
+
+@shared_task
+def tell_status() -> int:
+    return status_mails.tell_status(timezone.now())
+
+
+@shared_task
+def publish_announcements() -> int:
+    return announcing.publish_due(timezone.now())

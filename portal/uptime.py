@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from fractions import Fraction
 
 NONE = "none"
@@ -173,3 +174,8 @@ def _truth(active: Iterable[tuple[str, bool]]) -> tuple[str, bool]:
         worst[is_planned] = max(worst[is_planned], RANK[impact])
     is_planned = worst[True] >= worst[False] and worst[True] > 0
     return WORST_FIRST[len(WORST_FIRST) - 1 - worst[is_planned]], is_planned
+
+
+def percent(share: Fraction) -> Decimal:
+    """A share of one as a percentage with three decimals, cut: 100 only where nothing at all is missing."""
+    return Decimal(share * 100_000 // 1) / 1000

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import models
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -29,7 +30,7 @@ class AnnouncementQuerySet(models.QuerySet["Announcement"]):
         """Those addressed to everybody, to one of these organisations, or to users of a service of theirs."""
         Audience = self.model.Audience
         return self.filter(
-            models.Q(audience=Audience.ALL)
+            models.Q(models.Exists(organisations), audience=Audience.ALL)
             | models.Q(
                 audience=Audience.ORGANISATIONS,
                 pk__in=Announcement.organisations.through.objects.filter(
@@ -43,6 +44,9 @@ class AnnouncementQuerySet(models.QuerySet["Announcement"]):
                 ).values("announcement"),
             )
         )
+
+    def unread_by(self, user: User) -> AnnouncementQuerySet:
+        return self.exclude(pk__in=AnnouncementReading.objects.filter(person=user).values("announcement"))
 
     def current(self, now: datetime) -> AnnouncementQuerySet:
         """Published and not expired at `now`, pinned first."""
@@ -95,6 +99,9 @@ class Announcement(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("announcement", args=[self.pk])
 
 
 class AnnouncementReading(models.Model):

@@ -12,7 +12,7 @@ from portal.models.service_impact import Impact
 
 
 class StatusSubscription(models.Model):
-    """`told_impact` is the state that the person knows: the clockwork tells when the present one differs."""
+    """`told_*` is the state that the person knows: the clockwork tells when the present one differs."""
 
     person = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -27,6 +27,7 @@ class StatusSubscription(models.Model):
     told_impact = models.CharField(
         _("state last told"), max_length=20, choices=Impact.choices, default=Impact.NONE
     )
+    told_is_planned = models.BooleanField(_("told as maintenance"), default=False)
     told_at = models.DateTimeField(_("told at"))
 
     class Meta(TypedModelMeta):

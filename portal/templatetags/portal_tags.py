@@ -14,7 +14,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from portal.markdown import render_markdown
+from portal import status_words
+from portal.markdown import plain_text, render_markdown
+from portal.service_state import Day
+from portal.uptime import Figures
 
 register = template.Library()
 
@@ -112,6 +115,12 @@ def markdown(text: str) -> SafeString:
     return render_markdown(text)
 
 
+@register.filter
+def plain(text: str) -> str:
+    """People's Markdown without its marks, for the text part of a mail."""
+    return plain_text(text)
+
+
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """A decorative icon of the sprite; the word beside it says the same."""
@@ -142,3 +151,26 @@ def percent_of(percent: int, width: int) -> int:
 def css_sheets(names: str) -> list[str]:
     """The style sheets of a space-separated list of component names."""
     return [f"css/{name}.css" for name in names.split()]
+
+
+@register.filter
+def bars(days: list[Day]) -> list[status_words.Bar]:
+    """The days of a strip, placed in its drawing."""
+    return status_words.bars(days)
+
+
+@register.filter
+def felt(figures: Figures) -> list[tuple[str, int]]:
+    """(impact in words, seconds) of all that was felt in a period, the worst first."""
+    return status_words.felt(figures)
+
+
+@register.filter
+def felt_days(days: list[Day]) -> list[Day]:
+    """The days on which anything was felt, newest first."""
+    return [day for day in reversed(days) if day.impact != "none"]
+
+
+@register.filter
+def availability(figures: Figures) -> str:
+    return status_words.percent(figures)

@@ -23,7 +23,8 @@ from incidents import actions
 from incidents.defaults import plan_for
 from incidents.desk import write_version
 from incidents.models import Article, Attachment, Incident, Message
-from portal.models import ApiToken, Membership, Organisation, Service, ServiceSubscription, User
+from portal import announcing
+from portal.models import Announcement, ApiToken, Membership, Organisation, Service, ServiceSubscription, User
 from tests.conftest import T0
 from tests.factories import CANARY, incident
 
@@ -33,8 +34,9 @@ METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "PUT", "DELETE")
 VERDICTS = {
     # a page without anybody's object: for whoever is signed in, and with their own data only
     "page": """
-        / incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/ profile/ sla/ status/ reports/
-        reports/{month}/ reports/{month}/csv/ reports/{month}/pdf/
+        / announcements/ incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/ profile/ sla/
+        status/
+        reports/ reports/{month}/ reports/{month}/csv/ reports/{month}/pdf/
     """,
     # a page of somebody's object: 404 for strangers
     "object": """
@@ -42,16 +44,19 @@ VERDICTS = {
         incidents/{reference}/contest/ incidents/{reference}/messages/{pk}/original/
         incidents/{reference}/now/ incidents/{reference}/original/ incidents/{reference}/rca/
         incidents/{reference}/reopening/ incidents/{reference}/replies/ incidents/{reference}/timeline/
-        incidents/{reference}/withdrawal/ knowledge/{slug}/ reports/all/
-        reports/all/{month}/ reports/all/{month}/csv/
+        incidents/{reference}/withdrawal/ knowledge/{slug}/ announcements/{pk}/ status/{slug}/
+        status/{slug}/subscription/
+        reports/all/ reports/all/{month}/ reports/all/{month}/csv/
     """,
     # the same two of the API
     "api": """
-        api/v1/articles/ api/v1/incidents/ api/v1/organisations/ api/v1/reference/ api/v1/schema/
-        api/v1/services/ api/v1/reports/ api/v1/reports/{month}/
+        api/v1/announcements/ api/v1/articles/ api/v1/incidents/ api/v1/organisations/ api/v1/reference/ api/v1/schema/
+        api/v1/services/
+        api/v1/reports/ api/v1/reports/{month}/
     """,
     "api object": """
-        api/v1/articles/{slug}/ api/v1/organisations/{slug}/ api/v1/services/{slug}/
+        api/v1/announcements/{id}/ api/v1/announcements/{id}/publication/
+        api/v1/announcements/{id}/withdrawal/ api/v1/articles/{slug}/ api/v1/organisations/{slug}/ api/v1/services/{slug}/
         api/v1/incidents/{reference}/ api/v1/incidents/{reference}/acknowledgement/
         api/v1/incidents/{reference}/action-plan/ api/v1/incidents/{reference}/assignment/
         api/v1/incidents/{reference}/attachments/ api/v1/incidents/{reference}/children/
@@ -81,7 +86,7 @@ VERDICTS = {
     # for alarm sources and their own tokens: nobody else comes in, signed in or not
     "source": "api/v1/alarms/alertmanager/ api/v1/alarms/generic/ api/v1/alarms/grafana/",
     # for machines and load balancers; nobody's data
-    "open": "healthz metrics readyz",
+    "open": "healthz metrics readyz status/public/",
 }
 
 
@@ -156,6 +161,11 @@ def theirs(b1, g1, nordwind, acme):
     upload = SimpleUploadedFile(f"{CANARY}.txt", CANARY.encode())
     made = incident(b1, T0, title=f"{CANARY} down", description=CANARY, files=[upload])
     actions.add_note(made, by=g1, now=T0, channel="admin", text=f"internal {CANARY}")
+    told = announcing.write(
+        **{"by": g1, "now": T0, "title": CANARY, "text": CANARY},
+        **{"audience": "organisations", "organisations": [nordwind]},
+    )
+    announcing.publish(told, by=None, now=T0)
     guide = Article.objects.create(slug="their-guide", organisation=nordwind)
     write_version(guide, by=g1, now=T0, title=f"How to {CANARY}", text=CANARY, is_published=True)
     return made
@@ -179,6 +189,8 @@ def names(theirs):
         "articles": "their-guide",
         "organisations": theirs.organisation.slug,
         "services": "only-theirs",
+        "announcements": Announcement.objects.get().pk,
+        "status": "only-theirs",
         "do": "reply",
         "decide": "discard",
         "outage": "update",
@@ -318,7 +330,7 @@ def test_a_stranger_finds_nothing_of_others_on_their_own_pages(client, a1, their
     for pattern in by_verdict("page", "api"):
         with Writes.noted() as writes:
             for method, address, answer in same_for_both(client, pattern, names):
-                may_be = (200, 405) if method in ("GET", "HEAD", "OPTIONS") else (200, 400, 405)
+                may_be = (200, 405) if method in ("GET", "HEAD", "OPTIONS") else (200, 400, 403, 405)
                 assert answer.status_code in may_be, (method, address, answer.status_code)
                 assert theirs.reference not in str(answer.content)
         assert writes == [], pattern

@@ -16,7 +16,7 @@ from django.urls import reverse
 from incidents import actions
 from incidents.desk import VIEWS
 from incidents.models import Alarm, CannedText, InboundMessage, Shift, SLAPolicy, SLAPolicyVersion, SLATarget
-from portal import calendars
+from portal import announcing, calendars
 from portal.admin_base import RoleMixin
 from portal.models import (
     BusinessCalendar,
@@ -49,6 +49,7 @@ incidents.slapolicy           v---   v---   vac-   vac-
 incidents.slapolicyversion    v---   v---   vac-   vac-
 incidents.supportplan         v---   v---   vac-   vac-
 mfa.authenticator             ----   ----   ----   v--d
+portal.announcement           vac-   vac-   vac-   vac-
 portal.businesscalendar       v---   v---   vac-   vac-
 portal.calendarversion        v---   v---   va--   va--
 portal.endpoint               v---   v---   vac-   vac-
@@ -144,6 +145,7 @@ def world(people, a1, b1):
     InboundMessage.objects.create(kind="mail", via="pipe", dedupe_key="x", received_at=T0, state="held")
     version = SLAPolicyVersion.objects.create(policy=made.policy_version.policy, number=2, created_at=T0)
     SLATarget.objects.create(version=version, level="P1", kind="rca", rule="business_days", amount=5)
+    announcing.write(by=people["agent"], now=T0, title="Draft", text="Draft", audience="all")
     quiet = calendars.new_version(BusinessCalendar.objects.create(name="Quiet"), now=T0, by=None)
     OwnDay.objects.create(version=quiet, day=T0.date(), name="Move")
     SpecialDate.objects.create(version=quiet, day=T0.date(), name="Move")
@@ -214,6 +216,7 @@ def bodies(world):
             "communication_plan": plan.communication_plan_id,
         },
         "mfa.authenticator": {"user": world["portal.user"].pk, "type": "totp", "data": "{}"},
+        "portal.announcement": {"title": "New", "text": "New", "audience": "all"},
         "portal.businesscalendar": {"name": "New"} | formset("versions"),
         "portal.calendarversion": {
             "calendar": calendar.calendar_id,

@@ -1,6 +1,7 @@
 """Figures of service status: tables of what each instant counts as, and exactness to the second."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
@@ -134,3 +135,10 @@ def test_cutting_into_days_loses_nothing():
     ]
     assert list(cut([], bounds)) == [[], [], []]
     assert next(iter(cut([Segment(at(0), at(24), uptime.NONE, False)], [at(1), at(1), at(2)]))) == []
+
+
+def test_a_percentage_is_never_rounded_up():
+    assert uptime.percent(Fraction(1)) == 100
+    assert uptime.percent(Fraction(86399, 86400)) == Decimal("99.998")
+    assert uptime.percent(Fraction(7_775_999, 7_776_000)) == Decimal("99.999")
+    assert uptime.percent(Fraction(0)) == 0

@@ -10,11 +10,11 @@ from incidents.intake.alarms.heartbeat import sweep_silence
 from incidents.report_mail import send_monthly_reports
 from incidents.summaries import send_daily_summaries
 from incidents.sweep import sweep
-from portal import outbox
+from portal import announcing, outbox, status_mails
 
 
 class Command(BaseCommand):
-    help = "One pass of the clockwork: inbox, clocks, scheduled updates, closings, summaries, outbox."
+    help = "One pass of the clockwork: inbox, clocks, scheduled updates, closings, summaries, announcements, service states, outbox."
 
     def handle(self, *args: Any, **options: Any) -> None:
         read = inbox.sweep(timezone.now())
@@ -22,6 +22,8 @@ class Command(BaseCommand):
         done["silent sources"] = sweep_silence(timezone.now())
         done["summaries"] = send_daily_summaries(timezone.now())
         done["monthly reports"] = send_monthly_reports(timezone.now())
+        done["announcements"] = announcing.publish_due(timezone.now())
+        done["service states told"] = status_mails.tell_status(timezone.now())
         report = outbox.sweep(timezone.now())
         # What the outbox has just delivered may decide verdicts.
         done["accepted"] += sweep(timezone.now())["accepted"]
