@@ -53,7 +53,7 @@ def world(acme, nordwind, g1):
         channel="admin",
         title="Common outage",
         level="P1",
-        services=Service.objects.filter(slug="inference-api"),
+        services=Service.objects.filter(slug__in=["inference-api", f"s-{CANARIES['nordwind']}"]),
     )
     return found, parent
 
@@ -164,6 +164,7 @@ def test_a_webhook_carries_the_organisations_own_words(world, g1, monkeypatch):
         ("Nordwind", "NORDWIND'in veri tabanı"),
         ("Nordwind", "Nordwinds Daten, tenant_nordwind_eu"),
         ("İstanbul Finans A.Ş.", "istanbul finans ve ISTANBUL FİNANS"),
+        ("İstanbul Finans", "İstanbul Finans".lower()),  # its first letter with a dot of its own
         ("Nordwind Logistik GmbH", "bei Nordwind  Logistik ist es aus"),
         ("IBM", "and IBM, too"),
     ],
@@ -402,3 +403,33 @@ def test_the_api_refuses_what_makes_no_sense(api, a1):
     assert refused.status_code == 400
     api.post(f"{address}children/", {})
     assert api.post(f"{address}children/", {}).status_code == 409
+
+
+def test_the_common_reference_reads_as_ones_own_and_anothers_as_nobodys(world):
+    found, parent = world
+    mine, theirs = found["acme"][2], found["nordwind"][2]
+    mine.refresh_from_db()
+    text = f"{parent.reference}, {theirs.reference}, {mine.reference}, INC-999999"
+    told = Words(text).told(text, mine)
+    assert told == f"{mine.reference}, another incident, {mine.reference}, another incident"
+
+
+def test_an_address_is_somebody_and_its_domain_a_customer(mine_of, b1):
+    made, _of = mine_of
+    text = "ask b1@nordwind.example or tenant.nordwind.example"
+    told = Words(text).told(text, made)
+    assert told == "ask somebody of another customer or tenant.another customer"
+
+
+def test_an_own_long_name_is_not_cut_by_anothers_short_one(mine_of, acme):
+    made, of = mine_of
+    Organisation.objects.filter(pk=acme.pk).update(name="Acme Nord", slug="acme-nord")
+    Organisation.objects.filter(pk=of.pk).update(name="Acme", slug="acme-of-old")
+    made.organisation.refresh_from_db()
+    assert Words("Acme Nord, Acme").told("Acme Nord, Acme", made) == "Acme Nord, another customer"
+
+
+def test_a_short_name_is_replaced_as_a_whole_word_only(mine_of):
+    made, of = mine_of
+    Organisation.objects.filter(pk=of.pk).update(name="Act", slug="a-c")
+    assert Words("a fact of ACT_1").told("a fact of ACT_1", made) == "a fact of another customer_1"
