@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms import BaseFormSet, formset_factory
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from incidents import actions
@@ -51,12 +53,29 @@ class TextsForm(forms.Form):
             self.fields[name] = text_field(TEXT_LABELS[name], required=False, help_text=help_text)
 
 
+class MomentField(forms.DateTimeField):
+    """A local time in the reader's zone; in the hour that the clock shows twice, the first of the two."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        with timezone.override(UTC):
+            typed = super().to_python(value)
+        return timezone.make_aware(typed.replace(tzinfo=None)) if typed else None
+
+
 class MomentRow(forms.Form):
-    at = forms.DateTimeField(
+    at = MomentField(
         label=_("When"),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format=SECONDS),
     )
     text = forms.CharField(label=_("What happened"), max_length=500)
+
+    def clean(self) -> dict[str, Any]:
+        """A time that nobody touched stays the instant that it was, also where the clock shows it twice."""
+        data = super().clean() or {}
+        was = self.initial.get("at")
+        if was and self.data.get(self.add_prefix("at")) == timezone.localtime(was).strftime(SECONDS):
+            data["at"] = was
+        return data
 
 
 class RedactionRow(forms.Form):

@@ -1,14 +1,25 @@
 """The RCA on the staff desk: the list by due time, the editor, the verbs, each reader's preview."""
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import time_machine
+from django.utils import timezone
 
+from incidents import actions
 from incidents.models import RCA, PreventionAction, RCAComment, Recurrence
 from portal.models import OutboxMessage
 from tests.factories import incident
-from tests.incidents.rca_world import approved, at, published, rca_of, resolved, window_for, written
+from tests.incidents.rca_world import (
+    MomentInput,
+    approved,
+    at,
+    published,
+    rca_of,
+    resolved,
+    window_for,
+    written,
+)
 
 LIST = "/admin/incidents/rca/"
 
@@ -117,6 +128,30 @@ def test_the_editor_sends_back_what_it_showed(desk, a1, g1):
     assert desk.post(where(rca, "text"), editor_data(desk, rca)).status_code == 302
     rca.refresh_from_db()
     assert (rca.revision, list(rca.moments.values_list("pk", flat=True)), rca.events.count()) == before
+
+
+def test_the_hour_that_the_clock_shows_twice(desk, a1, g1):
+    g1.time_zone = "Europe/Berlin"
+    g1.save()
+    rca = written(rca_of(resolved(a1, g1)), g1)
+    twice = [datetime(2026, 10, 25, hour, 30, tzinfo=UTC) for hour in (0, 1)]
+    actions.save_rca(
+        rca,
+        by=g1,
+        now=at(130),
+        channel="admin",
+        moments=[MomentInput(twice[0], "One"), MomentInput(twice[1], "Two")],
+    )
+    changed = {"impact": "New", "moments-2-at": "2026-10-25T02:45:00", "moments-2-text": "Typed"}
+    with timezone.override("Europe/Berlin"):  # the form's values are worded when they are read
+        data = editor_data(desk, rca, **changed)
+    assert [data["moments-0-at"], data["moments-1-at"]] == ["2026-10-25T02:30:00"] * 2
+    assert desk.post(where(rca, "text"), data).status_code == 302
+    assert list(rca.moments.values_list("at", "text")) == [
+        (twice[0], "One"),
+        (twice[0] + timedelta(minutes=15), "Typed"),
+        (twice[1], "Two"),
+    ]
 
 
 def test_a_stale_form_shows_the_conflict_and_loses_nothing(client, a1, g1, g2):
