@@ -22,7 +22,7 @@ def _soon_after_t0():
         yield
 
 
-AGENT_MAY_ADD = {"incidents.incident", "incidents.article"}
+AGENT_MAY_ADD = {"incidents.incident", "incidents.article", "portal.announcement"}
 
 
 def models():
