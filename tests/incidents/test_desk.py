@@ -27,6 +27,7 @@ AGENT_MAY_ADD = {
     "incidents.article",
     "maintenance.freeze",
     "maintenance.maintenancewindow",
+    "portal.announcement",
 }
 
 
