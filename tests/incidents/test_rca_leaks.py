@@ -16,7 +16,15 @@ from incidents.models import RCA, Incident, RCACopy
 from incidents.rca_reading import preview, reading
 from incidents.standard_rca import rca_form
 from portal import outbox, pdf
-from portal.models import ApiToken, Organisation, OutboxMessage, Service, ServiceSubscription
+from portal.models import (
+    ApiToken,
+    Membership,
+    Organisation,
+    OutboxMessage,
+    Service,
+    ServiceImpact,
+    ServiceSubscription,
+)
 from portal.standard_form import schema
 from tests.conftest import T0
 from tests.factories import CANARY
@@ -237,6 +245,37 @@ def test_the_window_s_rca_keeps_organisations_apart(client, acme, a1, a2, b1, g1
         for word in foreign:
             assert word not in said.replace("Bo canary-7f3a", "" if user is b1 else "Bo canary-7f3a")
     assert rca.versions.get().copies.count() == 2
+
+
+def test_a_window_s_title_and_what_was_felt_are_each_one_s_own(acme, nordwind, b1, g1, g2, m1):
+    window = window_for(acme, g1, m1)
+    window.involved.create(organisation=nordwind, since=T0)
+    type(window).objects.filter(pk=window.pk).update(title="Move for Nordwind")
+    for organisation, slug in ((acme, "inference-api"), (nordwind, "vector-store")):
+        ServiceImpact.objects.create(
+            service=Service.objects.get(slug=slug),
+            organisation=organisation,
+            impact="outage",
+            from_at=T0,
+            until_at=at(60),
+            source=window.reference,
+            is_planned=True,
+        )
+    published(RCA.objects.create(window=window, due_at=at(0, days=7)), g1, g2)
+    mine, theirs = RCACopy.objects.order_by("organisation__name")
+    assert (mine.content["title"], theirs.content["title"]) == ("Move for █████", "Move for Nordwind")
+    assert [row["name"] for row in mine.content["services"]] == ["Inference API"]
+    assert [row["name"] for row in theirs.content["services"]] == ["Vector Store"]
+
+
+def test_who_belongs_to_both_reads_each_one_s_copy_at_its_own_incident(client, world, a2, g1):
+    _rca, children = world
+    Membership.objects.create(user=a2, organisation=children[1].organisation, role="member")
+    for user in (a2, g1):
+        client.force_login(user)
+        for made in children:
+            shown = client.get(f"/incidents/{made.reference}/rca/").context["copy"]
+            assert shown.organisation == made.organisation
 
 
 def test_comments_are_read_by_their_organisation_alone(client, world, a2, b1, g1):
