@@ -375,6 +375,7 @@ MALFORMED = {
     "two events": (HEAD + event_lines(2) + TAIL, itip.SEVERAL_EVENTS),
     "ten thousand events": (HEAD + event_lines(10_000) + TAIL, itip.TOO_LARGE),
     "two megabytes": (HEAD + "X-A:" + "x" * 2_000_000 + "\r\n" + TAIL, itip.TOO_LARGE),
+    "many lines that are short enough": (HEAD + ("X-A:" + "x" * 900 + "\r\n") * 400 + TAIL, itip.TOO_LARGE),
     "a long line": (HEAD + "X-A:" + "x" * 100_000 + "\r\n" + TAIL, itip.TOO_LARGE),
     "a long fold": (HEAD + "X-A:" + "\r\n x" * 40_000 + "\r\n" + TAIL, itip.TOO_LARGE),
     "never closed": (HEAD + "BEGIN:VEVENT\r\nUID:1\r\n", itip.UNREADABLE),
@@ -580,3 +581,14 @@ def test_a_program_answers_the_very_invitation_that_it_got(window, a1):
 def part_for(window, person) -> str:
     of = Membership.objects.get(user=person).organisation
     return ical.part(window, person=person, organisation=of, method="REQUEST", now=SOON).text
+
+
+def test_of_two_organisations_the_one_consents_in_whose_name_they_were_invited(frozen, nordwind, a1):
+    Membership.objects.create(user=a1, organisation=nordwind, role="manager")
+    arrive(reply(a1, calendar(frozen, a1), to=address(frozen, a1)), at=SOON)
+    assert (states(frozen)["Acme"][0], states(frozen)["Nordwind"][0]) == ("given", "open")
+
+
+def test_nobody_answers_before_they_were_invited(window, a1):
+    arrive(reply(a1, calendar(window, a1, at=T0 - 900 * DAY), to=address(window, a1)), at=SOON)
+    assert window.invitations.get(person=a1).answered_at == T0

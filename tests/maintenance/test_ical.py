@@ -382,3 +382,21 @@ def test_any_instant_is_the_same_second_for_everybody(zone, seconds, lasts):
     with timezone.override(zone):
         text = calendar_of(made_up(title="x", starts_at=start, ends_at=end))
     assert read_twice(text)[2:4] == (start, end)
+
+
+def test_the_feed_shows_the_true_end_and_of_a_cancelled_one_the_agreed_end(acme, a1, g1, g2):
+    start = T0 + 7 * DAY
+    window, agreed = stories.moved_extended_closed(g1, g2, start)
+    called_off = stories.cancelled(g1, g2, start + DAY)
+    told = {
+        str(event["UID"]): (
+            event.DTSTART.astimezone(UTC),
+            event.DTEND.astimezone(UTC),
+            int(event["SEQUENCE"]),
+        )
+        for event in icalendar.Calendar.from_ical(ical.feed(a1, T0)).walk("VEVENT")
+    }
+    assert told == {
+        window.uid: (*agreed[-1], 4),
+        called_off.uid: (start + DAY, start + DAY + HOUR, 1),
+    }
