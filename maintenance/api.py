@@ -301,6 +301,7 @@ class FreezeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
     """Times in which the caller's organisations want no maintenance; all of them for staff."""
 
     serializer_class = shapes.FreezeSerializer
+    lookup_url_kwarg = "freeze"
     lookup_value_regex = "[0-9]{1,18}"
     queryset = Freeze.objects.none()
 
@@ -334,10 +335,10 @@ class FreezeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
 
     @extend_schema(request=None, responses={201: shapes.FreezeSerializer}, operation_id="freeze_withdrawal")
     @action(detail=True, methods=["post"])
-    def withdrawal(self, request: Request, pk: str) -> Response:
-        freeze = self.get_object()
+    def withdrawal(self, request: Request, freeze: str) -> Response:
+        found = self.get_object()
         try:
-            actions.withdraw_freeze(freeze, by=person_of(request), now=timezone.now(), channel=API)
+            actions.withdraw_freeze(found, by=person_of(request), now=timezone.now(), channel=API)
         except Refused as refused:
             raise refusal(refused) from refused
-        return Response(shapes.FreezeSerializer(freeze).data, status=status.HTTP_201_CREATED)
+        return Response(shapes.FreezeSerializer(found).data, status=status.HTTP_201_CREATED)

@@ -81,7 +81,7 @@ VERDICTS = {
         api/v1/incidents/{reference}/replies/ api/v1/incidents/{reference}/resolution/
         api/v1/incidents/{reference}/restoration/ api/v1/incidents/{reference}/status-updates/
         api/v1/incidents/{reference}/withdrawal/
-        api/v1/freezes/{pk}/ api/v1/freezes/{pk}/withdrawal/
+        api/v1/freezes/{freeze}/ api/v1/freezes/{freeze}/withdrawal/
         api/v1/maintenance-windows/{reference}/ api/v1/maintenance-windows/{reference}/announcement/
         api/v1/maintenance-windows/{reference}/approval/ api/v1/maintenance-windows/{reference}/cancellation/
         api/v1/maintenance-windows/{reference}/completion/ api/v1/maintenance-windows/{reference}/conditions/

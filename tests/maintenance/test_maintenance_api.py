@@ -425,6 +425,16 @@ def test_a_wrong_freeze_is_refused_by_its_field(a1, nordwind, wrong, field):
     assert not Freeze.objects.exists()
 
 
+def test_what_is_theirs_is_refused_as_what_is_nobodys(a1, nordwind):
+    theirs = Service.objects.create(name="Only theirs", slug="only-theirs")
+    ServiceSubscription.objects.create(organisation=nordwind, service=theirs)
+    for field, known in [("service", "only-theirs"), ("organisation", "nordwind")]:
+        said = [
+            bearer(a1).post(FREEZES, FREEZE | {field: word}).content.decode() for word in (known, "no-such")
+        ]
+        assert said[0].replace(known, "no-such") == said[1]
+
+
 def test_a_freeze_on_a_service_of_my_other_organisation_is_refused(a1, nordwind):
     theirs = Service.objects.create(name="Only theirs", slug="only-theirs")
     ServiceSubscription.objects.create(organisation=nordwind, service=theirs)
@@ -458,7 +468,7 @@ def test_the_schema_names_every_noun(a1):
     nouns = [*VERBS, "steps", "conditions", "consents", "consents/{consent}"]
     for noun in nouns:
         assert f"{WINDOWS}{{reference}}/{noun}/" in paths, noun
-    assert {f"{FREEZES}{{id}}/", f"{FREEZES}{{id}}/withdrawal/"} <= set(paths)
+    assert {f"{FREEZES}{{freeze}}/", f"{FREEZES}{{freeze}}/withdrawal/"} <= set(paths)
     named = {parameter["name"] for parameter in paths[WINDOWS]["get"]["parameters"]}
     assert {"status", "service", "from", "until"} <= named
     json.dumps(paths, default=str)

@@ -4,12 +4,13 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from incidents.defaults import plan_for
-from maintenance import actions
+from maintenance import actions, desk, draft_desk
 from maintenance.admin import VIEWS
 from maintenance.desk import audience
 from maintenance.models import Freeze, MaintenancePlan, MaintenanceWindow, WindowEvent
@@ -548,7 +549,7 @@ def test_recorded_alarms_stand_on_the_page(client, g1, g2, running):
 
 def test_a_page_of_nothing_is_not_found_and_a_post_to_it_forbidden(client, g1):
     client.force_login(g1)
-    for pk in ("987654", "x", "9" * 40):
+    for pk in ("987654", "x", "9" * 40, "9" * 5000):
         assert client.get(f"{LIST}{pk}/change/").status_code == 404
     assert client.post(page_of(draft(g1)), {"title": "x"}).status_code == 403
 
@@ -578,6 +579,27 @@ def test_the_landing_page_counts_what_runs_and_what_waits(client, g1, g2, runnin
 def _landing(client, user):
     client.force_login(user)
     return client.get("/admin/").context["window_views"]
+
+
+def test_the_desk_asks_who_comes_itself_too(rf, a1, acme, g1, g2):
+    """Not only the admin's own door, which somebody may forget to wrap around a new page."""
+    window = announced(g1, g2)
+    freeze = actions.enter_freeze(acme, starts_at=START, ends_at=END, reason="r", **by(a1, T0))
+    request = rf.get("/")
+    request.user = a1
+    for view, args in [
+        (desk.window_page, [window.pk]),
+        (desk.use_verb, [window.pk, "cancel"]),
+        (desk.timeline, [window.pk]),
+        (desk.now_fragment, [window.pk]),
+        (draft_desk.add_page, []),
+        (draft_desk.edit_page, [window.pk]),
+        (draft_desk.check, []),
+        (draft_desk.freeze_page, []),
+        (draft_desk.freeze_detail, [str(freeze.pk)]),
+    ]:
+        with pytest.raises(PermissionDenied):
+            view(request, *args)
 
 
 # --- freezes and plans ---
