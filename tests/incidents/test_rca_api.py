@@ -58,6 +58,7 @@ def test_from_the_debt_to_the_acceptance_by_nouns(a1, a3, b1, g1, g2, h1):
     customer, viewer, stranger = bearer(a1), bearer(a3), bearer(b1)
     author, reviewer, head = bearer(g1), bearer(g2), bearer(h1)
     steps = [
+        (customer, "post", "draft/", {}, 403),  # and not whether there is one
         (author, "post", "draft/", {}, 404),
         (viewer, "post", "", {}, 403),
         (stranger, "post", "", {}, 404),
