@@ -62,7 +62,7 @@ class StaffAnnouncementSerializer(AnnouncementSerializer):
         return announcing.state_of(announcement, timezone.now())
 
 
-class DraftSerializer(serializers.Serializer):
+class AnnouncementDraftSerializer(serializers.Serializer):
     """What a draft takes."""
 
     title = Words(max_length=200)
@@ -84,7 +84,7 @@ def refusal(refused: Refused) -> Exception:
 STAFF = {201: StaffAnnouncementSerializer}
 
 
-@extend_schema_view(create=extend_schema(request=DraftSerializer, responses=STAFF))
+@extend_schema_view(create=extend_schema(request=AnnouncementDraftSerializer, responses=STAFF))
 class AnnouncementViewSet(viewsets.ReadOnlyModelViewSet, Door):
     """Announcements that are addressed to the caller's organisations; all of them for staff."""
 
@@ -117,7 +117,7 @@ class AnnouncementViewSet(viewsets.ReadOnlyModelViewSet, Door):
     def create(self, request: Request) -> Response:
         """Write a draft (staff)."""
         self.only_staff()
-        shape = DraftSerializer(data=request.data)
+        shape = AnnouncementDraftSerializer(data=request.data)
         shape.is_valid(raise_exception=True)
         try:
             made = announcing.write(by=person_of(request), now=timezone.now(), **shape.validated_data)

@@ -333,7 +333,8 @@ def test_a_second_of_downtime_is_never_rounded_up_to_a_hundred(acme, a1):
 
 def test_prevention_actions_of_published_rcas_alone(march, acme, nordwind, g1, g2):
     def published(of, at, what):
-        rca = RCA.objects.create(incident=march[what] if of == acme else filed_for(nordwind), author=g1)
+        incident = march[what] if of == acme else filed_for(nordwind)
+        rca, _ = RCA.objects.update_or_create(incident=incident, defaults={"author": g1})
         version = RCAVersion.objects.create(rca=rca, number=1, author=g1, reviewer=g2, published_at=at,
                                             published_by=g2, content={})  # fmt: skip
         RCACopy.objects.create(version=version, organisation=of, incident=rca.incident, content={})
