@@ -293,6 +293,7 @@ SPECTACULAR_SETTINGS = {
         "StatusEnum": "incidents.models.incident.Status",
         "AlarmStatusEnum": "incidents.models.intake.Alarm.Status",
         "WindowStatusEnum": "maintenance.models.window.Status",
+        "PreventionKindEnum": "incidents.models.rca.PreventionAction.Kind",
     },
 }
 
