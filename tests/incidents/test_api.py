@@ -793,6 +793,7 @@ def routes() -> set[str]:
             for inner in entry.url_patterns:
                 for pattern in getattr(inner, "url_patterns", [inner]):
                     text = re.sub(r"\(\?P<(\w+)>[^()]*\)", r"{\1}", str(pattern.pattern))
+                    text = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", text)
                     found.add("/api/v1/" + re.sub(r"[\^$]|\\Z", "", text))
     return found
 
