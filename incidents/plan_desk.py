@@ -68,6 +68,8 @@ class HearingForm(forms.ModelForm):
     def __init__(self, *args: Any, level: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.level = level
+        if "way" in self.fields:
+            self.fields["way"].widget.attrs["aria-label"] = str(self.fields["way"].label)
         if "level" in self.fields:  # not in a form that is only read
             self.fields["level"].required = False
         self.initial["level"] = level

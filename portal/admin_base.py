@@ -109,6 +109,14 @@ class HistoryAdmin(DeskMixin, SimpleHistoryAdmin, ModelAdmin):
 class RoleTabularInline(RoleMixin, TabularInline):
     extra = 0
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """A field of a row has no label of its own, only the column's head: it says its name itself."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:
+            inner = getattr(field.widget, "widget", field.widget)
+            inner.attrs.setdefault("aria-label", str(field.label))
+        return field
+
 
 class RoleStackedInline(RoleMixin, StackedInline):
     extra = 0

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,12 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+MONTH = f"{datetime.now(UTC):%Y-%m}"  # the demo is of today
 CUSTOMER_PAGES = [
     "/", "/incidents/", "/incidents/?q=nothing", "/incidents/new/", "/incidents/INC-1006/", "/incidents/INC-1006/withdrawal/",
-    "/sla/", "/status/", "/maintenance/", "/knowledge/", "/knowledge/rate-limits/", "/profile/", "/nowhere/",
+    "/sla/", "/status/", "/maintenance/", "/maintenance/MW-3/", "/maintenance/MW-1/",
+    "/maintenance/MW-1/rca/", "/maintenance/freezes/", "/maintenance/calendar/", "/status/inference-api/",
+    "/announcements/", "/announcements/2/", "/reports/", f"/reports/{MONTH}/", "/knowledge/", "/knowledge/rate-limits/", "/profile/", "/nowhere/",
 ]  # fmt: skip
 STAFF_PAGES = [
     "/admin/incidents/incident/6/change/", "/admin/incidents/incident/6/do/validate_level/", "/admin/incidents/incident/add/",
@@ -37,10 +41,16 @@ STAFF_PAGES = [
     "/admin/incidents/slapolicyversion/", "/admin/portal/organisation/", "/admin/portal/user/",
     "/admin/incidents/incident/4/change/", "/admin/incidents/shift/", "/admin/incidents/communicationplan/",
     "/admin/incidents/communicationplan/1/change/",
+    "/admin/maintenance/maintenancewindow/", "/admin/maintenance/maintenancewindow/add/",
+    "/admin/maintenance/maintenancewindow/1/change/", "/admin/maintenance/maintenancewindow/3/change/",
+    "/admin/maintenance/maintenancewindow/3/do/move_window/", "/admin/maintenance/freeze/",
+    "/admin/incidents/rca/", "/admin/incidents/rca/1/change/", "/admin/portal/announcement/",
+    f"/reports/all/{MONTH}/",
 ]  # fmt: skip
 MANAGER_PAGES = [
     "/admin/", "/admin/incidents/shift/", "/admin/incidents/shift/add/", "/admin/incidents/shift/5/hand-over/",
     "/admin/incidents/incident/6/do/declare_major/", "/admin/incidents/communicationplan/1/change/",
+    "/admin/incidents/slapolicyversion/move/",
     "/admin/incidents/communicationplan/1/change/#rules", "/admin/incidents/communicationplan/1/change/#steps",
 ]  # fmt: skip
 
