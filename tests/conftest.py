@@ -6,6 +6,7 @@ canary; g1 and g2 agents, m1 duty manager, h1 head of support, root administrato
 
 from __future__ import annotations
 
+import gc
 import os
 from datetime import UTC, datetime
 
@@ -18,6 +19,13 @@ from tests import factories, flush
 flush.install()
 
 T0 = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)  # a Tuesday, 13:00 in Istanbul
+
+
+def pytest_collection_finish(session):
+    """What is loaded by now stays for good: looking through it again and again for garbage is a tenth of the run."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 50)
 
 
 def pytest_sessionfinish(session, exitstatus):
