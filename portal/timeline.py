@@ -8,10 +8,11 @@ closed. `purge_door` is what writes such a row: what it lets out, it records.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.apps import apps
 from django.conf import settings
@@ -29,12 +30,47 @@ if TYPE_CHECKING:
 REFUSAL = "The timeline is append-only: {what} of {table} is refused."
 
 
+@dataclass(frozen=True, kw_only=True)
+class Payload:
+    """The facts of one kind of event. `is_public` says whether the customer may read it."""
+
+    kind: ClassVar[str]
+    is_public: ClassVar[bool] = True
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusChange(Payload):
+    """Events that may move the status name both ends, equal when it did not move."""
+
+    status_from: str = ""
+    status_to: str = ""
+
+
+Payloads = dict[str, type[Payload]]
+Declared = TypeVar("Declared", bound=type[Payload])
+
+
+def declaring(payloads: Payloads) -> Callable[[Declared], Declared]:
+    """A decorator that enters a payload among those of a timeline, by its kind."""
+
+    def declare(cls: Declared) -> Declared:
+        payloads[cls.kind] = cls
+        return cls
+
+    return declare
+
+
 class TimelineEvent(models.Model):
-    """One fact, written once. A concrete event adds its subject and `class Meta(TimelineEvent.Meta)`.
+    """One fact, written once. A concrete event adds its subject, its `payloads` and `class Meta(TimelineEvent.Meta)`.
 
     `at` is when it happened or was received (whole seconds), `recorded_at` when we wrote it down. The
     payload holds ids and facts; names, addresses and texts live in rows that erasure can reach.
     """
+
+    payloads: ClassVar[Payloads]
 
     kind = models.CharField(_("kind"), max_length=40)
     by = models.ForeignKey(
@@ -57,6 +93,13 @@ class TimelineEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def facts(self) -> Payload:
+        """The declared payload. KeyError for a kind that is not declared."""
+        declared = self.payloads[self.kind]
+        known = {field.name for field in fields(declared)}
+        return declared(**{name: value for name, value in self.payload.items() if name in known})
 
 
 @contextmanager

@@ -6,8 +6,7 @@ and each reader's cut of it as a copy: customers read copies and the live state 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import models
@@ -18,7 +17,7 @@ from incidents.models.incident import Incident
 from maintenance.models import MaintenanceWindow
 from portal.models import Organisation, User
 from portal.models.accounts import TypedModelMeta
-from portal.timeline import TimelineEvent
+from portal.timeline import Payload, Payloads, TimelineEvent, declaring
 
 
 class RCAQuerySet(models.QuerySet["RCA"]):
@@ -359,26 +358,20 @@ class Recurrence(models.Model):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RCAPayload:
+class RCAPayload(Payload):
     """The facts of one event of an RCA. `is_public` says whether readers of a copy may see it."""
 
-    kind: ClassVar[str]
-    is_public: ClassVar[bool] = False
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+    is_public = False
 
 
-RCA_PAYLOADS: dict[str, type[RCAPayload]] = {}
-
-
-def rca_payload(cls: type[RCAPayload]) -> type[RCAPayload]:
-    RCA_PAYLOADS[cls.kind] = cls
-    return cls
+RCA_PAYLOADS: Payloads = {}
+rca_payload = declaring(RCA_PAYLOADS)
 
 
 class RCAEvent(TimelineEvent):
     """One fact about an RCA: who drafted, reviewed and published it, and what became of each action."""
+
+    payloads = RCA_PAYLOADS
 
     rca = models.ForeignKey(RCA, models.PROTECT, related_name="events", verbose_name=_("RCA"))
 
@@ -387,10 +380,3 @@ class RCAEvent(TimelineEvent):
         verbose_name = _("event of an RCA")
         verbose_name_plural = _("events of RCAs")
         indexes = [models.Index(fields=["rca", "id"], name="rca_event_by_rca")]
-
-    @property
-    def facts(self) -> RCAPayload:
-        """The declared payload. KeyError for a kind that is not declared."""
-        declared = RCA_PAYLOADS[self.kind]
-        known = {field.name for field in fields(declared)}
-        return declared(**{name: value for name, value in self.payload.items() if name in known})

@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from incidents.models.incident import Incident, IncidentQuerySet
 from portal.models import User
-from portal.timeline import TimelineEvent
+from portal.timeline import Payload as Payload
+from portal.timeline import Payloads, StatusChange, TimelineEvent, declaring
 
-
-@dataclass(frozen=True, kw_only=True)
-class Payload:
-    """The facts of one event. `is_public` says whether the customer may read the event."""
-
-    kind: ClassVar[str]
-    is_public: ClassVar[bool] = True
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-PAYLOADS: dict[str, type[Payload]] = {}
-
-
-def payload(cls: type[Payload]) -> type[Payload]:
-    PAYLOADS[cls.kind] = cls
-    return cls
-
-
-@dataclass(frozen=True, kw_only=True)
-class StatusChange(Payload):
-    """Events that may move the status name both ends, equal when it did not move."""
-
-    status_from: str = ""
-    status_to: str = ""
+PAYLOADS: Payloads = {}
+payload = declaring(PAYLOADS)
 
 
 @payload
@@ -470,6 +447,8 @@ class IncidentEvent(TimelineEvent):
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="events", verbose_name=_("incident"))
 
+    payloads = PAYLOADS
+
     objects = EventQuerySet.as_manager()
 
     class Meta(TimelineEvent.Meta):
@@ -477,10 +456,3 @@ class IncidentEvent(TimelineEvent):
         verbose_name = _("event")
         verbose_name_plural = _("timeline")
         indexes = [models.Index(fields=["incident", "id"], name="event_by_incident")]
-
-    @property
-    def facts(self) -> Payload:
-        """The declared payload. KeyError for a kind that is not declared."""
-        declared = PAYLOADS[self.kind]
-        known = {field.name for field in fields(declared)}
-        return declared(**{name: value for name, value in self.payload.items() if name in known})

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from maintenance.models.window import MaintenanceWindow
 from portal.models import User
-from portal.timeline import TimelineEvent
+from portal.timeline import Payload as Payload
+from portal.timeline import Payloads, StatusChange, TimelineEvent, declaring
 
-
-@dataclass(frozen=True, kw_only=True)
-class Payload:
-    """The facts of one event. `is_public` says whether the customer may read it."""
-
-    kind: ClassVar[str]
-    is_public: ClassVar[bool] = True
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-PAYLOADS: dict[str, type[Payload]] = {}
-
-
-def payload(cls: type[Payload]) -> type[Payload]:
-    PAYLOADS[cls.kind] = cls
-    return cls
+PAYLOADS: Payloads = {}
+payload = declaring(PAYLOADS)
 
 
 class WindowEventQuerySet(models.QuerySet["WindowEvent"]):
@@ -48,6 +32,8 @@ class WindowEvent(TimelineEvent):
         MaintenanceWindow, models.PROTECT, related_name="events", verbose_name=_("maintenance window")
     )
 
+    payloads = PAYLOADS
+
     objects = WindowEventQuerySet.as_manager()
 
     class Meta(TimelineEvent.Meta):
@@ -55,21 +41,6 @@ class WindowEvent(TimelineEvent):
         verbose_name = _("event")
         verbose_name_plural = _("timeline")
         indexes = [models.Index(fields=["window", "id"], name="window_event_by_window")]
-
-    @property
-    def facts(self) -> Payload:
-        """The declared payload. KeyError for a kind that is not declared."""
-        declared = PAYLOADS[self.kind]
-        known = {field.name for field in fields(declared)}
-        return declared(**{name: value for name, value in self.payload.items() if name in known})
-
-
-@dataclass(frozen=True, kw_only=True)
-class StatusChange(Payload):
-    """Events that may move the status name both ends, equal when it did not move."""
-
-    status_from: str = ""
-    status_to: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
