@@ -39,7 +39,6 @@ from incidents.timeline_view import TimelineItem, timeline_items
 from portal.access import is_agent, person_of
 from portal.models import User
 
-STATUS_OF = {"permission": 403, "state": 409, "stale": 409, "invalid": 400}
 SOON = timedelta(minutes=60)
 FOR_ALL = (
     "publish_status_update",
@@ -238,7 +237,7 @@ def carry_out(request: HttpRequest, incident: Incident, verb: StaffVerb, form: V
         if refused.kind == "stale":
             return stale_page(request, incident, verb, form, refused)
         form.add_error(refused.field if refused.field in form.fields else None, refused.reason)
-        return verb_page(request, incident, verb, form, STATUS_OF[refused.kind])
+        return verb_page(request, incident, verb, form, refused.status)
     told = told_words(heard) if verb.name != "schedule_status_update" else ""
     done = _("%(verb)s: done.") % {"verb": verb.title}
     messages.success(request, f"{done} {told}".strip())
@@ -282,7 +281,7 @@ def show_preview(request: HttpRequest, incident: Incident, verb: StaffVerb, form
         )
     except actions.Refused as refused:
         form.add_error(refused.field if refused.field in form.fields else None, refused.reason)
-        return verb_page(request, incident, verb, form, STATUS_OF[refused.kind])
+        return verb_page(request, incident, verb, form, refused.status)
     return verb_page(request, incident, verb, form, 200, shown=shown)
 
 

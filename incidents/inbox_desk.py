@@ -31,7 +31,6 @@ from portal.uploads import serve_attachment
 logger = logging.getLogger(__name__)
 
 State = InboundMessage.State
-STATUS_OF = {"permission": 403, "state": 409, "stale": 409, "invalid": 400}
 
 
 def writers(incident: Incident | None = None) -> Any:
@@ -228,9 +227,9 @@ def decide(request: HttpRequest, pk: int, decision: str) -> HttpResponse:
     except actions.Refused as refused:
         form.add_error(refused.field if refused.field in form.fields else None, refused.reason)
         message.refresh_from_db()
-        if STATUS_OF[refused.kind] == 409:
+        if refused.status == 409:
             messages.error(request, refused.reason)
-        return render_page(request, message, {decision: form}, STATUS_OF[refused.kind])
+        return render_page(request, message, {decision: form}, refused.status)
     messages.success(request, _("%(verb)s: done.") % {"verb": chosen.title})
     if message.incident and decision != "discard":
         return redirect("admin:incidents_incident_change", message.incident.pk)

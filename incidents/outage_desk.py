@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from incidents import actions, notify, present
 from incidents.actions.outage import ADDITION_LENGTH
-from incidents.desk import STATUS_OF, get_incident
+from incidents.desk import get_incident
 from incidents.forms import text_field
 from incidents.models import Channel, Incident, Level, StatusUpdate
 from incidents.outage_words import Words
@@ -180,7 +180,7 @@ def gather(
     except actions.Refused as refused:
         form.add_error(refused.field if refused.field in form.fields else None, refused.reason)
         context = {"incident": incident, "form": form, "children": children}
-        status = STATUS_OF[refused.kind]
+        status = refused.status
         return render(request, "admin/incidents/outage/gather.html", context, status=status)
     tell(request, outcome, _("%(reference)s is open.") % {"reference": parent.reference})
     return redirect("admin:incidents_incident_outage", parent.pk)
@@ -277,7 +277,7 @@ def update(request: HttpRequest, parent: Incident) -> HttpResponse:
         written, outcome = actions.publish_for_all(parent, **common(request), **form.inputs())
     except actions.Refused as refused:
         form.add_error(refused.field if refused.field in form.fields else None, refused.reason)
-        return show(request, parent, form, STATUS_OF[refused.kind])
+        return show(request, parent, form, refused.status)
     is_out = written.state == written.State.PUBLISHED
     return done(
         request, parent, outcome, _("The update is out.") if is_out else _("The update is scheduled.")

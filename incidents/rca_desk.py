@@ -19,7 +19,6 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from incidents import actions, desk, rca_notify
-from incidents.desk import STATUS_OF
 from incidents.models import RCA, Channel, Clock, PreventionAction, RCAComment, RCACopy, RCARemark
 from incidents.rca_document import context_of
 from incidents.rca_forms import ACTION_VERBS, VERBS, AnswerForm, Editor, RCAVerb, RCAVerbForm, RecurrenceForm
@@ -245,7 +244,7 @@ def refused_text(request: HttpRequest, rca: RCA, editor: Editor, refused: action
         editor = Editor(rca, data)
         editor.is_valid()
     editor.texts.add_error(refused.field if refused.field in editor.texts.fields else None, refused.reason)
-    return editor_page(request, rca, editor, STATUS_OF[refused.kind], now_there)
+    return editor_page(request, rca, editor, refused.status, now_there)
 
 
 def differing(rca: RCA, editor: Editor) -> list[tuple[Any, str]]:
@@ -318,7 +317,7 @@ def carry_out(request: HttpRequest, rca: RCA, verb: RCAVerb, subject: RCA | Prev
             form = verb.form(data)
             form.is_valid()
         form.add_error(refused.field if refused.field in form.fields else None, refused.reason)
-        return verb_page(request, rca, verb, form, subject, STATUS_OF[refused.kind])
+        return verb_page(request, rca, verb, form, subject, refused.status)
     messages.success(request, _("%(verb)s: done.") % {"verb": verb.title})
     return redirect("admin:incidents_rca_change", rca.pk)
 

@@ -203,10 +203,6 @@ class ActionView:
     slips: list[Slip] = field(default_factory=list)
     recurrences: list[Incident] = field(default_factory=list)
 
-    @property
-    def has_slipped(self) -> bool:
-        return bool(self.first_due_on and self.due_on and self.due_on > self.first_due_on)
-
 
 @dataclass(frozen=True)
 class Reading:

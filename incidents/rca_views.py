@@ -212,7 +212,7 @@ def done(
             form.add_error(None, refused.reason)
         else:
             messages.error(request, refused.reason)
-        return rca_page(request, subject, form, views.STATUS_OF[refused.kind])
+        return rca_page(request, subject, form, refused.status)
     messages.success(request, words)
     return redirect(subject.url())
 

@@ -38,7 +38,6 @@ from portal.models import Organisation, Service
 from portal.uploads import serve_attachment
 
 PAGE = 25
-STATUS_OF = {"permission": 403, "state": 409, "stale": 409, "invalid": 400}
 
 
 def get_incident(request: HttpRequest, reference: str) -> Incident:
@@ -289,7 +288,7 @@ def act(
                 )
             except actions.Refused as refused:
                 form.add_error(refused.field if refused.field in form.fields else None, refused.reason)
-                status = STATUS_OF[refused.kind]
+                status = refused.status
             else:
                 messages.success(request, done(incident))
                 return redirect(incident)

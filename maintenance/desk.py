@@ -28,7 +28,6 @@ from portal.models import Membership, User
 from portal.verbs import Refused
 
 ADMIN = "admin"
-STATUS_OF = {"permission": 403, "state": 409, "stale": 409, "invalid": 400}
 MOST_DIGITS = 18  # of an id that a database can hold
 PAGE = "admin:maintenance_maintenancewindow_change"
 
@@ -217,7 +216,7 @@ def carry_out(
         if refused.kind == "stale":
             return stale_page(request, window, verb, form, refused)
         form.add_error(refused.field if refused.field in form.fields else None, refused.reason)
-        return verb_page(request, window, verb, form, STATUS_OF[refused.kind])
+        return verb_page(request, window, verb, form, refused.status)
     done = _("%(verb)s: done.") % {"verb": verb.title}
     words = _("%(audience)s are told.") % {"audience": told.words} if told and told.people else ""
     messages.success(request, f"{done} {words}".strip())

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from maintenance import actions
-from maintenance.desk import ADMIN, MOST_DIGITS, PAGE, STATUS_OF, get_window
+from maintenance.desk import ADMIN, MOST_DIGITS, PAGE, get_window
 from maintenance.models import Freeze, MaintenancePlan, MaintenanceWindow
 from maintenance.overlaps import Overlap, overlaps, short_notices, users_of
 from maintenance.staff_forms import StaffFreezeForm, WindowForm, initial_of
@@ -134,7 +134,7 @@ def refused_page(
     refused: Refused,
 ) -> HttpResponse:
     """The form with the refusal. A stale one may be sent again: it then overwrites, knowingly."""
-    status = STATUS_OF[refused.kind]
+    status = refused.status
     if refused.kind == "stale" and window is not None:
         window.refresh_from_db()
         data = request.POST.copy()
@@ -219,7 +219,7 @@ def freeze_withdrawal(request: HttpRequest, pk: int) -> HttpResponse:
         actions.withdraw_freeze(freeze, by=person_of(request), now=timezone.now(), channel=ADMIN)
     except Refused as refused:
         context = {"freeze": freeze, "error": refused.reason}
-        status = STATUS_OF[refused.kind]
+        status = refused.status
         return render(request, "admin/maintenance/freeze/page.html", context, status=status)
     messages.success(request, _("The freeze is withdrawn."))
     return redirect(FREEZES)

@@ -175,7 +175,7 @@ def _event(window: MaintenanceWindow, cut: Cut, *, stamp: datetime, is_cancelled
 
 
 def page_of(window: MaintenanceWindow) -> str:
-    return f"{settings.SITE_URL}/maintenance/{window.reference}/"
+    return f"{settings.SITE_URL}{window.get_absolute_url()}"
 
 
 def _add_times(event: Event, window: MaintenanceWindow) -> None:

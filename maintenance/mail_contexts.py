@@ -22,7 +22,7 @@ from maintenance.models import (
     WindowEvent,
     WindowPost,
 )
-from maintenance.standard import consent_words, window_form, window_path
+from maintenance.standard import consent_words, window_form
 from portal.models import Organisation, User
 
 
@@ -65,7 +65,7 @@ def context_of(
         "by": event.by,
         "form": form,
         "now": timezone.now(),
-        "url": f"{settings.SITE_URL}{window_path(window) if organisation else desk_path(window)}",
+        "url": f"{settings.SITE_URL}{window.get_absolute_url() if organisation else desk_path(window)}",
         "post": post,
         "consent": consent,
         "consent_words": consent_words(consent) if consent else "",

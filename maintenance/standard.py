@@ -62,7 +62,7 @@ class Situation:
             next_update_word=_("when something changes") if is_told_later else "",
             more=[*([said] if said and said[1] else []), *self.more()],
             published_at=self.at,
-            url=f"{settings.SITE_URL}{window_path(window)}",
+            url=f"{settings.SITE_URL}{window.get_absolute_url()}",
         )
 
     def services(self) -> list[AffectedService]:
@@ -155,8 +155,3 @@ def consent_words(consent: Consent) -> str:
         freeze = Freeze.objects.filter(pk=int(consent.about), organisation=consent.organisation_id).first()
         return f"{words} ({freeze.reason})" if freeze else words
     return f"{words} ({consent.about})" if consent.organisation_id is None else words
-
-
-def window_path(window: MaintenanceWindow) -> str:
-    """The customers' page of the window."""
-    return f"/maintenance/{window.reference}/"

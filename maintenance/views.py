@@ -27,7 +27,6 @@ from portal.models import Organisation, User
 from portal.verbs import Refused
 
 PAGE = 25
-STATUS_OF = {"permission": 403, "state": 409, "stale": 409, "invalid": 400}
 PORTAL = "portal"
 
 
@@ -198,7 +197,7 @@ def attempt(form: forms.Form, verb: Callable[[], Any]) -> int:
         verb()
     except Refused as refused:
         form.add_error(refused.field if refused.field in form.fields else None, refused.reason)
-        return STATUS_OF[refused.kind]
+        return refused.status
     return 0
 
 

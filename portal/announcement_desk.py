@@ -27,7 +27,6 @@ from portal.admin_base import RoleAdmin
 from portal.models import Announcement, StaffRole
 from portal.verbs import Refused
 
-STATUS_OF = {"permission": 403, "state": 409, "stale": 409, "invalid": 400}
 STATE_WORDS = {
     "draft": (gettext_lazy("Draft"), "paused"),
     "scheduled": (gettext_lazy("Scheduled"), "maintenance"),
@@ -220,7 +219,7 @@ def use_verb(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
             done = offered.verb(found, by=person_of(request), now=timezone.now(), **form.cleaned_data)
         except Refused as refused:
             form.add_error(refused.field if refused.field in form.fields else None, refused.reason)
-            return verb_page(request, found, offered, form, STATUS_OF[refused.kind])
+            return verb_page(request, found, offered, form, refused.status)
         messages.success(request, done_words(offered, done))
         return redirect("admin:portal_announcement_change", pk)
     return verb_page(request, found, offered, form, 400 if form.errors else 200)

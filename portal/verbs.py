@@ -15,6 +15,11 @@ class Refused(Exception):
         self.kind = kind
         self.field = field
 
+    @property
+    def status(self) -> int:
+        """The HTTP status that fits the refusal."""
+        return {"permission": 403, "state": 409, "stale": 409, "invalid": 400}[self.kind]
+
 
 def required(text: str | None, field: str, reason: str) -> str:
     """The stripped text; Refused when nothing is left of it."""

@@ -193,11 +193,6 @@ class MaintenanceWindow(models.Model):
         """Whether customers know of it (also when it was cancelled since)."""
         return self.announced_at is not None
 
-    @property
-    def is_suppressing(self) -> bool:
-        """Whether alarms of its services are recorded on it: from its start to its agreed end or true end."""
-        return self.is_running and self.overrun_at is None
-
     def covers(self, at: datetime) -> bool:
         """Whether `at` lies in the agreed time: what is told after an overrun does not extend it."""
         return self.starts_at <= at < (self.overrun_at or self.ends_at)
