@@ -50,7 +50,7 @@ def test_a_slip_is_seen_with_its_reason_and_its_first_date(action, g1, a1, a2):
     assert "late" not in str(event.payload)
     assert RCARemark.objects.get(pk=event.facts.remark).text == "Parts are late."
     seen = view(action)
-    assert (seen.has_slipped, seen.is_late, seen.first_due_on) == (True, False, DUE)
+    assert (seen.due_on, seen.is_late, seen.first_due_on) == (date(2026, 3, 27), False, DUE)
     assert [(s.due_from, s.due_on, s.reason) for s in seen.slips] == [
         (DUE, date(2026, 3, 27), "Parts are late.")
     ]
