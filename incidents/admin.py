@@ -351,7 +351,7 @@ PLAN_PARTS = ["organisation", "policy_version", "calendar", "communication_plan"
 @admin.register(SupportPlan)
 class SupportPlanAdmin(HistoryAdmin):
     roles = HEAD_WRITES
-    list_display = [*PLAN_PARTS, "has_bridge"]
+    list_display = [*PLAN_PARTS, "has_dedicated_channel", "has_bridge"]
     list_select_related = [*PLAN_PARTS, "policy_version__policy"]
     autocomplete_fields = PLAN_PARTS
     change_form_before_template = "admin/incidents/supportplan/_move.html"

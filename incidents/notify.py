@@ -31,7 +31,7 @@ from incidents.models.plans import plan_of, rules_of, steps_of
 from incidents.present import CHANNELS
 from portal import outbox
 from portal.channels.base import Rendered
-from portal.endpoints import endpoint_of, room_of
+from portal.endpoints import channel_of, endpoint_of
 from portal.mails import reading_as, render_mail
 from portal.models import Endpoint, Organisation, OutboxMessage, User
 
@@ -89,7 +89,7 @@ def by_plan(topic: str, *, is_for_staff: bool) -> Audience:
 def under_rules(incident: Incident, topic: str, now: datetime, *, is_for_staff: bool) -> Iterator[Heard]:
     # A customer who claimed a P1 hears as one of a P1, also of the verdict that lowers it.
     level = incident.level if is_for_staff else min(incident.level, incident.claimed_level)
-    room = None if is_for_staff else room_of(incident.organisation)
+    room = None if is_for_staff else channel_of(incident.organisation)
     for rule in rules_of(plan_of(incident.organisation_id)):
         if (rule.level, rule.topic) != (level, topic) or (rule.role in CUSTOMER_ROLES) == is_for_staff:
             continue
@@ -108,7 +108,7 @@ def who_is_late_told(incident: Incident, event: IncidentEvent | None, now: datet
     for step in steps_of(plan_of(incident.organisation_id)):
         if step.role in CUSTOMER_ROLES and step.percent is None and (step.kind, step.level) in late:
             for person in audiences.people(step.role, incident, now):
-                yield Heard(person, step.channels, endpoint=room_of(incident.organisation))
+                yield Heard(person, step.channels, endpoint=channel_of(incident.organisation))
 
 
 def paged(incident: Incident, event: IncidentEvent | None, now: datetime) -> Iterator[Heard]:
@@ -193,6 +193,16 @@ NOTICES: dict[str, list[Notice]] = {
     "alarm_fired_again": [to_staff("staff_alarm_fired_again", Topic.ALARM)],
     "outage_joined": [],
     "outage_left": [],
+    "customer_escalated": [],
+    "escalation_raised": [],
+    "escalation_answered": [],
+    "bridge_opened": [],
+    "bridge_role_given": [],
+    "bridge_noted": [],
+    "bridge_decided": [],
+    "bridge_step_agreed": [],
+    "bridge_step_done": [],
+    "bridge_closed": [],
     "promise_changed": [to_customer("promise_changed", Topic.PROGRESS)],
     "clock_corrected": [],
     "mail_held": [to_staff("staff_mail_held")],

@@ -17,7 +17,7 @@ from incidents.models import Incident, Involved, SLATarget, Topic
 from incidents.models.agreement import CUSTOMER_ROLES
 from incidents.models.plans import Rule, rules_of, steps_of
 from incidents.present import STAFF_ROLES, channel_words, listed
-from portal.endpoints import room_of
+from portal.endpoints import channel_of
 from portal.models import CalendarVersion, Organisation
 from portal.models.calendars import WEEKDAYS
 
@@ -296,7 +296,7 @@ def promise_of(organisation: Organisation, now: datetime) -> dict[str, Any]:
     version = plan.calendar.current_version
     rules, steps = rules_of(plan.communication_plan), steps_of(plan.communication_plan)
     targets = list(plan.policy_version.targets.all())
-    has_room = room_of(organisation) is not None
+    has_room = channel_of(organisation) is not None
     return {
         "communication": [
             (level, communication_words(level, rules, steps, targets, has_room=has_room))

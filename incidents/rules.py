@@ -33,6 +33,7 @@ class Actor:
     is_duty_manager: bool = False
     is_head_of_support: bool = False
     is_writer: bool = False  # manager or member of the incident's organisation
+    is_reader: bool = False  # anybody of the incident's organisation
     is_clockwork: bool = False
     is_reviewer: bool = False  # who approved the RCA's present text
 
@@ -47,6 +48,7 @@ class Rule:
 STAFF = ("is_agent",)
 CUSTOMER = ("is_writer",)
 EITHER = ("is_writer", "is_agent")
+ANYBODY = ("is_reader", "is_agent")
 
 IS_RESOLVED = gettext_noop("The incident is resolved or closed. Reopen it first.")
 NOT_RESOLVED = gettext_noop("The incident is not resolved yet. Reply to it instead.")
@@ -100,6 +102,14 @@ RULES: dict[str, Rule] = {
     "declare_major": Rule(ANY, ("is_duty_manager",)),
     "change_promise": Rule(UNRESOLVED, ("is_head_of_support",), IS_RESOLVED),
     "record_delivery": Rule(ANY, ("is_clockwork",)),
+    "escalate": Rule(UNRESOLVED, CUSTOMER, IS_RESOLVED),
+    "answer_escalation": Rule(ANY, ("is_duty_manager",)),
+    "raise_escalation": Rule(ANY, ("is_clockwork",)),
+    "open_bridge": Rule(UNRESOLVED, EITHER, IS_RESOLVED),
+    "use_bridge": Rule(ANY, EITHER),
+    "attend_bridge": Rule(ANY, ANYBODY),
+    "give_bridge_role": Rule(ANY, EITHER),
+    "close_bridge": Rule(ANY, ("is_clockwork", "is_agent")),
     "hold_mail": Rule(ANY, ("is_clockwork",)),
     "note_automatic_mail": Rule(ANY, ("is_clockwork",)),
     "join_alarm": Rule(UNRESOLVED, ("is_clockwork",), IS_RESOLVED),
@@ -116,6 +126,7 @@ NOT_YOURS = {
     EITHER: gettext_noop(
         "Viewers can read but not write. Ask a manager of your organisation for the member role."
     ),
+    ANYBODY: gettext_noop("Only people of the organisation and support staff can do this."),
     ("is_duty_manager",): gettext_noop("Only a duty manager decides this. Ask the one on duty."),
     ("is_head_of_support",): gettext_noop("Only the head of support can change what was promised."),
     ("is_clockwork",): gettext_noop("This happens by itself."),

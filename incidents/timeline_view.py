@@ -342,6 +342,18 @@ SENTENCES: dict[str, Callable[[dict[str, Any], _Found], str]] = {
         f,
         r,
     ),
+    "customer_escalated": lambda f, r: _("escalated it to %(names)s") % {"names": _names(f["people"], r)},
+    "escalation_raised": lambda f, r: (
+        _("no answer to the escalation in time: paged %(names)s") % {"names": _names(f["people"], r)}
+    ),
+    "escalation_answered": lambda f, r: _("answered the escalation"),
+    "bridge_opened": lambda f, r: _("opened the live bridge"),
+    "bridge_role_given": lambda f, r: _("gave a part on the bridge"),
+    "bridge_noted": lambda f, r: _("said on the bridge"),
+    "bridge_decided": lambda f, r: _("decided on the bridge"),
+    "bridge_step_agreed": lambda f, r: _("agreed a next step on the bridge"),
+    "bridge_step_done": lambda f, r: _("a step agreed on the bridge is done"),
+    "bridge_closed": lambda f, r: _("closed the live bridge"),
     "outage_joined": lambda f, r: _("put it under a common outage"),
     "outage_left": lambda f, r: _("took it out of the common outage"),
     "clock_warned": _clock_sentence,

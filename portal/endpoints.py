@@ -1,4 +1,4 @@
-"""Which endpoint is whose: a person's pager, the team's, an organisation's room."""
+"""Which endpoint is whose: a person's pager, the team's, an organisation's own channel."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def endpoint_of(person: User) -> Endpoint | None:
     return own
 
 
-def room_of(organisation: Organisation) -> Endpoint | None:
-    """The organisation's active room, or None."""
-    return Endpoint.objects.filter(is_active=True, organisation=organisation).order_by("pk").first()
+def channel_of(organisation: Organisation) -> Endpoint | None:
+    """The organisation's own channel, if it is active; or None."""
+    active = Endpoint.objects.filter(is_active=True, use=Endpoint.Use.CHANNEL, organisation=organisation)
+    return active.order_by("pk").first()

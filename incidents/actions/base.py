@@ -32,7 +32,10 @@ def actor_of(user: User | None, incident: Incident) -> rules.Actor:
             is_duty_manager=user.has_staff_role(StaffRole.DUTY_MANAGER),
             is_head_of_support=user.has_staff_role(StaffRole.HEAD_OF_SUPPORT),
         )
-    return rules.Actor(is_writer=access.may_write(user, incident.organisation))
+    found = access.membership(user, incident.organisation)
+    return rules.Actor(
+        is_writer=found is not None and found.role in access.WRITERS, is_reader=found is not None
+    )
 
 
 def may(verb: str, incident: Incident, user: User) -> str:
@@ -136,6 +139,14 @@ QUIET = frozenset(
         "alarm_joined",
         "alarm_resolved",
         "alarm_fired_again",
+        "escalation_raised",
+        "bridge_opened",
+        "bridge_role_given",
+        "bridge_noted",
+        "bridge_decided",
+        "bridge_step_agreed",
+        "bridge_step_done",
+        "bridge_closed",
     }
 )
 

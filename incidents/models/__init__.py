@@ -14,8 +14,9 @@ from incidents.models.agreement import (
     SupportPlan,
     Topic,
 )
+from incidents.models.bridge import Bridge, BridgePresence, BridgeRole, BridgeSeat, BridgeStep
 from incidents.models.clock import Clock
-from incidents.models.escalation import Escalation
+from incidents.models.escalation import CustomerEscalation, Escalation
 from incidents.models.incident import Channel, ClosedAs, Incident, Status
 from incidents.models.intake import Alarm, AlarmSource, InboundMessage
 from incidents.models.knowledge import Article, ArticleVersion, DocumentedSolution, Release
@@ -54,6 +55,11 @@ __all__ = [
     "Article",
     "ArticleVersion",
     "Attachment",
+    "Bridge",
+    "BridgePresence",
+    "BridgeRole",
+    "BridgeSeat",
+    "BridgeStep",
     "CannedText",
     "Channel",
     "Clock",
@@ -62,6 +68,7 @@ __all__ = [
     "CommunicationPlan",
     "CommunicationRule",
     "Contest",
+    "CustomerEscalation",
     "DocumentedSolution",
     "Escalation",
     "EscalationStep",

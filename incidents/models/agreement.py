@@ -149,6 +149,11 @@ class CommunicationPlan(models.Model):
     name = models.CharField(_("name"), max_length=120, unique=True)
     reminder_days = models.PositiveSmallIntegerField(_("days from resolution to the reminder"), default=3)
     close_days = models.PositiveSmallIntegerField(_("days from resolution to closing"), default=5)
+    escalation_answer_minutes = models.PositiveSmallIntegerField(
+        _("minutes in which a duty manager answers the customer's escalation"),
+        default=30,
+        help_text=_("Then the head of support is paged."),
+    )
 
     history = HistoricalRecords()
 
@@ -184,7 +189,7 @@ class Involved(models.TextChoices):
     P1_CONTACTS = "p1_contacts", _("P1 contacts")
     SUBSCRIBERS = "subscribers", _("Colleagues who want to hear of everything")
     ESCALATION_CONTACTS = "escalation_contacts", _("Escalation contacts")
-    ROOM = "room", _("The organisation's own room")
+    ROOM = "room", _("The organisation's own channel")
     OWNER = "owner", _("The owner, or whoever is on call while there is none")
     ON_CALL = "on_call", _("On call")
     BACKUP = "backup", _("The backup of whoever is on call")
@@ -303,7 +308,7 @@ class EscalationStep(Hearing):
 
 
 class SupportPlan(models.Model):
-    """What one organisation has: a policy version, a calendar, a communication plan, maybe a bridge."""
+    """What one organisation has: a policy version, a calendar, a communication plan, and what it bought beyond."""
 
     organisation = models.OneToOneField(
         Organisation, models.CASCADE, related_name="support_plan", verbose_name=_("organisation")
@@ -332,7 +337,17 @@ class SupportPlan(models.Model):
         verbose_name=_("maintenance plan"),
         help_text=_("Empty: the standard notice periods and reminders."),
     )
+    has_dedicated_channel = models.BooleanField(_("dedicated channel"), default=False)
     has_bridge = models.BooleanField(_("live incident bridge"), default=False)
+    conference_template = models.CharField(
+        _("address of the bridge's conference"),
+        max_length=300,
+        blank=True,
+        help_text=_(
+            "Such as https://meet.example.com/{key}: {key} is random for each bridge, {reference} the"
+            " incident's. Empty: the installation's own."
+        ),
+    )
 
     history = HistoricalRecords()
 

@@ -22,8 +22,10 @@ PUBLIC_ANSWERS = frozenset(
         "action_plan_filed",
         "solution_documented",
         "resolved",
+        "escalation_answered",
     }
 )
+ON_THE_BRIDGE = frozenset({"bridge_noted", "bridge_decided"})
 TIMES = ("started_at", "due_at", "first_due_at", "met_at", "breached_at", "ended_at")
 
 
@@ -68,6 +70,10 @@ def as_fact(event: IncidentEvent) -> sla.Fact | None:
         if not payload["is_upheld"]:
             return None
         kind = "lowering_voided"
+    if kind in ON_THE_BRIDGE:  # minutes of a conversation; what the customer says there is their reply
+        if not payload["is_from_customer"]:
+            return None
+        kind = "customer_replied"
     if kind == "customer_replied" and not payload.get("is_human", True):
         return None
     next_update = payload.get("next_update_at")

@@ -40,6 +40,8 @@ class Channel(models.TextChoices):
     PORTAL = "portal", _("Portal")
     API = "api", _("API")
     MAIL = "mail", _("E-mail")
+    CHAT = "chat", _("Dedicated channel")
+    BRIDGE = "bridge", _("Live bridge")
     ALARM = "alarm", _("Alarm")
     TELEPHONE = "telephone", _("Telephone")
     ADMIN = "admin", _("Staff desk")

@@ -15,7 +15,7 @@ from simple_history.models import HistoricalRecords
 
 from incidents.models.agreement import Level
 from incidents.models.incident import Incident
-from portal.models import Organisation, OutboxMessage, Service
+from portal.models import Endpoint, Organisation, OutboxMessage, Service
 from portal.models.accounts import TypedModelMeta
 from portal.uploads import random_name
 
@@ -172,6 +172,7 @@ class InboundMessage(models.Model):
     class Kind(models.TextChoices):
         MAIL = "mail", _("E-mail")
         ALARM = "alarm", _("Alarm")
+        CHAT = "chat", _("Dedicated channel")
 
     class State(models.TextChoices):
         RECEIVED = "received", _("Received")
@@ -196,12 +197,21 @@ class InboundMessage(models.Model):
         DISCARDED = "discarded", _("Discarded by staff")
 
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
-    via = models.CharField(_("came by"), max_length=10)  # pipe, imap, http
+    via = models.CharField(_("came by"), max_length=10)  # pipe, imap, http, slack, mattermost
+    endpoint = models.ForeignKey(
+        Endpoint,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("channel"),
+        help_text=_("The dedicated channel in which it was written."),
+    )
     source = models.ForeignKey(
         AlarmSource, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("source")
     )
     raw = models.FileField(_("as it came"), upload_to=inbound_path, max_length=200, blank=True)
-    payload = models.JSONField(_("alarm as it came"), null=True, blank=True)
+    payload = models.JSONField(_("as it came, where that is JSON"), null=True, blank=True)
     size = models.PositiveBigIntegerField(_("size in bytes"), default=0)
     dedupe_key = models.CharField(_("dedupe key"), max_length=100, unique=True)
     received_at = models.DateTimeField(_("received at"))

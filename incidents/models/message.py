@@ -32,6 +32,9 @@ class Message(models.Model):
         SOLUTION = "solution", _("Documented solution")
         RESOLUTION = "resolution", _("Resolution")
         REASON = "reason", _("Reason")
+        BRIDGE_NOTE = "bridge_note", _("Note on the bridge")
+        DECISION = "decision", _("Decision")
+        BRIDGE_SUMMARY = "bridge_summary", _("Summary of the bridge")
 
     incident = models.ForeignKey(Incident, models.CASCADE, related_name="messages")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")

@@ -50,6 +50,7 @@ def _standard_rules(level: str) -> list[Rule]:
         for topic in TO_CUSTOMER
         for role in (*PEOPLE, *contacts)
     ]
+    rules += [Rule(level, topic, Involved.ROOM, ("webhook",)) for topic in TO_CUSTOMER]
     pages = [Involved.ON_CALL] if level != "P3" else []
     rules += [Rule(level, Topic.RECEIPT, role, BOTH, is_every_channel=level == "P1") for role in pages]
     rules += [Rule(level, Topic.RECEIPT, Involved.TEAM)]

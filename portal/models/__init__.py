@@ -4,9 +4,9 @@ from portal.models.accounts import ApiToken, Membership, Organisation, StaffRole
 from portal.models.announcements import Announcement, AnnouncementReading
 from portal.models.calendars import BusinessCalendar, CalendarVersion, OwnDay, SpecialDate
 from portal.models.catalog import Service, ServiceSubscription
-from portal.models.endpoints import Endpoint
+from portal.models.endpoints import ChatIdentity, ChatThread, Endpoint
 from portal.models.heartbeat import Heartbeat
-from portal.models.outbox import OutboxMessage
+from portal.models.outbox import DeliveryAttempt, OutboxMessage
 from portal.models.purge import Purge
 from portal.models.service_impact import ServiceImpact
 from portal.models.status_subscription import StatusSubscription
@@ -17,6 +17,9 @@ __all__ = [
     "ApiToken",
     "BusinessCalendar",
     "CalendarVersion",
+    "ChatIdentity",
+    "ChatThread",
+    "DeliveryAttempt",
     "Endpoint",
     "Heartbeat",
     "Membership",

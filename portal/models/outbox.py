@@ -57,6 +57,14 @@ class OutboxMessage(models.Model):
         blank=True,
         help_text=_("What is tried as well once this channel fails, in order."),
     )
+    instead = models.JSONField(
+        _("told instead"),
+        default=list,
+        blank=True,
+        help_text=_(
+            "Of a message to an organisation's channel: the people who get it by e-mail if the channel fails."
+        ),
+    )
     subject_key = models.CharField(
         _("about"), max_length=60, blank=True, help_text=_("What the message is about, such as INC-1042.")
     )
@@ -109,6 +117,11 @@ class OutboxMessage(models.Model):
             models.Index(fields=["state", "-created_at"], name="outbox_state"),
             models.Index(fields=["message_id"], name="outbox_message_id"),
             models.Index(
+                fields=["endpoint", "-id"],
+                name="outbox_by_endpoint",
+                condition=models.Q(endpoint__isnull=False),
+            ),
+            models.Index(
                 fields=["unreached_at"],
                 name="outbox_unreached",
                 condition=models.Q(unreached_at__isnull=False, is_unreached_handled=False),
@@ -135,3 +148,21 @@ class OutboxMessage(models.Model):
     def whom(self) -> str:
         """Whom the message is for, in words: a person, or an endpoint that belongs to nobody in particular."""
         return str(self.recipient or self.endpoint)
+
+
+class DeliveryAttempt(models.Model):
+    """One call of an endpoint for one message: what went out when, and what was answered."""
+
+    message = models.ForeignKey(OutboxMessage, models.CASCADE, related_name="deliveries")
+    at = models.DateTimeField(_("at"))
+    milliseconds = models.PositiveIntegerField(_("took (ms)"))
+    is_accepted = models.BooleanField(_("accepted"))
+    answer = models.CharField(_("answer"), max_length=500, blank=True)
+
+    class Meta(TypedModelMeta):
+        ordering = ["pk"]
+        verbose_name = _("delivery attempt")
+        verbose_name_plural = _("delivery attempts")
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.answer}"

@@ -78,8 +78,12 @@ def test_who_claimed_a_p1_hears_of_the_verdict_that_lowers_it(plan, a1, a2, g1):
 
 
 def test_the_room_hears_once_and_only_its_own_organisation(plan, a1, acme, nordwind, g1):
-    room = Endpoint.objects.create(name="Acme's room", url="https://acme.example/hook", organisation=acme)
-    Endpoint.objects.create(name="Theirs", url="https://nordwind.example/hook", organisation=nordwind)
+    room = Endpoint.objects.create(
+        name="Acme's room", url="https://acme.example/hook", organisation=acme, use="channel"
+    )
+    Endpoint.objects.create(
+        name="Theirs", url="https://nordwind.example/hook", organisation=nordwind, use="channel"
+    )
     rule(plan, "P2", "receipt", "room", ["webhook"])
     rule(plan, "P2", "receipt", "reporter")
     factories.incident(a1, T0, "P2")
@@ -285,7 +289,9 @@ def test_only_a_duty_manager_declares_a_major_incident_and_once(a1, g1, m1):
 
 
 def test_a_room_that_is_given_away_meanwhile_hears_nothing(plan, a1, acme, nordwind, g1):
-    room = Endpoint.objects.create(name="Room", url="https://acme.example/hook", organisation=acme)
+    room = Endpoint.objects.create(
+        name="Room", url="https://acme.example/hook", organisation=acme, use="channel"
+    )
     rule(plan, "P2", "receipt", "room", ["webhook"])
     factories.incident(a1, T0, "P2")
     Endpoint.objects.filter(pk=room.pk).update(organisation=nordwind)
@@ -294,7 +300,9 @@ def test_a_room_that_is_given_away_meanwhile_hears_nothing(plan, a1, acme, nordw
 
 
 def test_a_status_update_that_mail_cannot_deliver_goes_to_the_room(a1, acme, g1):
-    room = Endpoint.objects.create(name="Room", url="https://acme.example/hook", organisation=acme)
+    room = Endpoint.objects.create(
+        name="Room", url="https://acme.example/hook", organisation=acme, use="channel"
+    )
     incident = factories.incident(a1, T0)
     actions.publish_status_update(
         incident, by=g1, now=T0, channel="admin", condition="acknowledged", summary="We see it."

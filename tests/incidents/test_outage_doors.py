@@ -80,6 +80,7 @@ def test_three_organisations_one_outage_and_not_one_byte_of_another(world, g1, c
     for slug, (of, _one, _made) in found.items():
         Endpoint.objects.create(
             organisation=of,
+            use="channel",
             name=f"Room {CANARIES[slug]}",
             url=f"https://{slug}.example/h",
             secret="whsec_AAAA",
@@ -139,10 +140,9 @@ def test_a_webhook_carries_the_organisations_own_words(world, g1, monkeypatch):
     found, parent = world
     of, _one, _made = found["acme"]
     room = Endpoint.objects.create(
-        organisation=of, name="Room", url="https://acme.example/h", secret="whsec_AAAA"
+        organisation=of, use="channel", name="Room", url="https://acme.example/h", secret="whsec_AAAA"
     )
-    plan = of.support_plan.communication_plan
-    plan.rules.create(level="P1", topic="status_update", role="room", channels=["webhook"])
+
     actions.publish_for_all(
         parent, by=g1, now=at(5), channel="admin", condition="in_progress", summary=everything(found, parent)
     )

@@ -21,7 +21,7 @@ def plan(db):
 
 def body(plan, **rows):
     """A form of the plan's page that adds rows: {prefix: [fields]}."""
-    data = {"name": plan.name, "reminder_days": "3", "close_days": "5"}
+    data = {"name": plan.name, "reminder_days": "3", "close_days": "5", "escalation_answer_minutes": "30"}
     for prefix in PREFIXES:
         added = rows.get(prefix.replace("-", "_"), [])
         data |= {f"{prefix}-{name}": value for name, value in COUNTS.items()}
@@ -75,7 +75,7 @@ def test_a_new_plan_starts_with_the_standard_and_opens_for_editing(client, h1, p
     client.force_login(h1)
     answer = client.post(
         reverse("admin:incidents_communicationplan_add"),
-        {"name": "Gold", "reminder_days": "3", "close_days": "9"},
+        {"name": "Gold", "reminder_days": "3", "close_days": "9", "escalation_answer_minutes": "30"},
     )
     made = CommunicationPlan.objects.get(name="Gold")
     assert answer.url == page(made)
@@ -86,7 +86,7 @@ def test_saving_the_standard_as_it_is_shown_changes_no_row(client, h1, plan):
     client.force_login(h1)
     before = [list(rows.order_by("pk").values()) for rows in (plan.rules, plan.steps)]
     shown = client.get(page(plan)).context_data
-    data = {"name": plan.name, "reminder_days": "3", "close_days": "5"}
+    data = {"name": plan.name, "reminder_days": "3", "close_days": "5", "escalation_answer_minutes": "30"}
     for inline in shown["inline_admin_formsets"]:
         formset = inline.formset
         data |= {

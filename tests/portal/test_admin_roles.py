@@ -217,7 +217,12 @@ def bodies(world):
         "incidents.article": {"slug": "new", "title": "How to fix", "text": "Do **this**."}
         | formset("versions"),
         "incidents.cannedtext": {"title": "New", "text": "New"},
-        "incidents.communicationplan": {"name": "New", "reminder_days": "3", "close_days": "9"}
+        "incidents.communicationplan": {
+            "name": "New",
+            "reminder_days": "3",
+            "close_days": "9",
+            "escalation_answer_minutes": "30",
+        }
         | {key: value for prefix in PLAN_TABS for key, value in formset(prefix).items()},
         "incidents.incident": {
             "organisation": world["portal.organisation"].pk,
@@ -365,7 +370,7 @@ def inline_fields(world, b1):
     span = {"written_at_0": "2026-03-03", "written_at_1": "10:00:00"}
     return {
         "incidents.articleversion": {"number": "9", "title": "Forged", "author": b1.pk} | span,
-        "incidents.communicationrule": {"topic": "progress", "role": "room", "way": "webhook"},
+        "incidents.communicationrule": {"topic": "progress", "role": "escalation_contacts", "way": "email"},
         "incidents.escalationstep": {"kind": "rca", "percent": "33", "role": "team", "way": "both"}
         | {"after_minutes": "", "max_pages": "1", "stop": "delivered"},
         "incidents.slatarget": {"level": "P2", "kind": "rca", "rule": "business_days", "amount": "9"}

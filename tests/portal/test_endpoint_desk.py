@@ -24,7 +24,7 @@ def _at_t0():
 
 @pytest.fixture
 def room(acme):
-    return Endpoint.objects.create(name="Room of Acme", url=PATH, organisation=acme)
+    return Endpoint.objects.create(name="Room of Acme", url=PATH, organisation=acme, use="channel")
 
 
 def page(endpoint, name="change", *more) -> str:
@@ -91,7 +91,7 @@ def test_the_secret_of_one_is_not_shown_to_another(client, h1, root, room):
 
 
 def test_new_secrets_are_made_one_at_a_time(client, h1, room, acme):
-    other = Endpoint.objects.create(name="Other", url=PATH, organisation=acme)
+    other = Endpoint.objects.create(name="Other", url=PATH, organisation=acme, use="channel")
     client.force_login(h1)
     do(client, "make_a_new_secret", room, other)
     assert "Choose one endpoint" in client.get(LIST).content.decode()

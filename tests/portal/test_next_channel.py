@@ -12,7 +12,7 @@ from django.db import OperationalError, transaction
 from portal import fallback, heartbeat, outbox, tasks, wakeups
 from portal.channels import email, webhook
 from portal.channels.base import Permanent, Rendered, Temporary
-from portal.endpoints import endpoint_of, room_of
+from portal.endpoints import channel_of, endpoint_of
 from portal.models import Endpoint, OutboxMessage
 from tests.conftest import T0
 from tests.portal.test_email_channel import free_port, parsed, use_smtp
@@ -51,7 +51,9 @@ def team(db):
 
 @pytest.fixture
 def room(acme):
-    return Endpoint.objects.create(name="Room of Acme", url="https://acme.example.com/", organisation=acme)
+    return Endpoint.objects.create(
+        name="Room of Acme", url="https://acme.example.com/", organisation=acme, use="channel"
+    )
 
 
 @pytest.fixture
@@ -606,6 +608,6 @@ def test_a_customers_own_pager_is_theirs_and_a_room_is_nobodys_pager(a1, g1, roo
 
 
 def test_a_room_is_its_organisations_only(acme, nordwind, room, team):
-    assert (room_of(acme), room_of(nordwind)) == (room, None)
+    assert (channel_of(acme), channel_of(nordwind)) == (room, None)
     Endpoint.objects.update(is_active=False)
-    assert room_of(acme) is None
+    assert channel_of(acme) is None

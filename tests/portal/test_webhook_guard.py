@@ -100,7 +100,7 @@ def send(url) -> OutboxMessage:
 @pytest.mark.parametrize("url", REFUSED, ids=ascii)
 def test_an_address_inside_is_refused_at_its_saving(url):
     with pytest.raises(ValidationError) as refusal:
-        Endpoint(name="Room", url=url).full_clean(validate_constraints=False)
+        Endpoint(name="Room", url=url).full_clean(validate_constraints=False, validate_unique=False)
     assert "url" in refusal.value.message_dict
     with pytest.raises(guard.Refused):
         guard.check(url)
@@ -124,7 +124,7 @@ def test_and_again_when_a_webhook_is_sent(url, monkeypatch):
 
 @pytest.mark.parametrize("url", TAKEN)
 def test_an_address_outside_is_taken(url):
-    Endpoint(name="Room", url=url).full_clean(validate_constraints=False)
+    Endpoint(name="Room", url=url).full_clean(validate_constraints=False, validate_unique=False)
 
 
 PRIVATE = [
