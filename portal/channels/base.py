@@ -34,6 +34,7 @@ class Rendered:
     """A message ready to be sent: texts in the recipient's language and zone. `url` is the page it is about.
 
     `form` is what it says in the standard format, as `StandardForm.as_json` gives it: webhooks carry it.
+    `data` is what a webhook for machines says instead of the texts.
     """
 
     subject: str
@@ -44,6 +45,7 @@ class Rendered:
     reply_to: str = ""
     url: str = ""
     form: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
     calendar: CalendarPart | None = None
     attached: tuple[Attached, ...] = ()
 

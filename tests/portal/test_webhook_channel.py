@@ -529,7 +529,8 @@ def test_poison_to_a_room_is_set_aside_and_the_others_go(receiver, monkeypatch, 
 def test_what_changed_since_it_was_queued_is_seen_before_it_is_sent(receiver, ada, acme, change, reason):
     sink = receiver()
     Endpoint.objects.update(
-        person=ada if change == "person" else None, organisation=acme if change == "organisation" else None
+        person=ada if change == "person" else None,
+        **({"organisation": acme, "use": "channel"} if change == "organisation" else {}),
     )
     person = ada if change == "recipient" else None
     message = queue(sink.endpoint, "one", person, facts={"why_not": reason if change == "kind" else ""})
