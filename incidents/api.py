@@ -252,6 +252,15 @@ class IncidentViewSet(OutageNouns, mixins.ListModelMixin, mixins.RetrieveModelMi
             return self.use(actions.decide_contest, shapes.DecisionSerializer)
         return self.use(actions.contest_lowering, shapes.ReasonSerializer)
 
+    @extend_schema(methods=["POST"], request=shapes.ReasonSerializer, responses=CREATED)
+    @extend_schema(methods=["PATCH"], request=shapes.TextSerializer, responses=CREATED)
+    @action(detail=True, methods=["post", "patch"])
+    def escalation(self, request: Request, reference: str) -> Response:
+        """POST: the customer escalates to the duty manager. PATCH: a duty manager answers."""
+        if request.method == "PATCH":
+            return self.use(actions.answer_escalation, shapes.TextSerializer)
+        return self.use(actions.escalate, shapes.ReasonSerializer)
+
     @verb(shapes.ReasonSerializer, "major-incident")
     def major_incident(self, request: Request, reference: str) -> Response:
         """A duty manager declares a major incident: an RCA is owed from now on."""

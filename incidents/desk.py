@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -28,6 +28,7 @@ from incidents.models import (
     Channel,
     Clock,
     Contest,
+    CustomerEscalation,
     Incident,
     Status,
 )
@@ -55,6 +56,10 @@ def majors(incidents: IncidentQuerySet) -> IncidentQuerySet:
     return incidents.exclude(major_at=None).filter(Q(status__in=UNRESOLVED) | Exists(owed))
 
 
+def unanswered() -> QuerySet[CustomerEscalation]:
+    return CustomerEscalation.objects.filter(answered_at=None)
+
+
 VIEWS: dict[str, tuple[Any, View]] = {
     "open": (gettext_lazy("Open"), lambda q, user, now: q.unresolved()),
     "breaching": (
@@ -62,6 +67,10 @@ VIEWS: dict[str, tuple[Any, View]] = {
         lambda q, user, now: q.unresolved().filter(next_due_at__lte=now + SOON),
     ),
     "major": (gettext_lazy("Major"), lambda q, user, now: majors(q)),
+    "escalated": (
+        gettext_lazy("Escalated by the customer"),
+        lambda q, user, now: q.filter(customer_escalations__in=unanswered()),
+    ),
     "not-validated": (
         gettext_lazy("Not validated"),
         lambda q, user, now: q.unresolved().filter(validated_level=""),
@@ -114,6 +123,7 @@ def desk_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "alarms": present.alarms_of(incident, person_of(request)),
         "window": present.window_of(incident, person_of(request)),
         "pending": actions.pending_update(incident),
+        "escalation": present.escalation_of(incident, now),
         "verbs": [verb for verb in offered if verb.name not in COMPOSER],
         "composer": [verb for verb in offered if verb.name in COMPOSER],
         "canned": CannedText.objects.all(),
@@ -146,6 +156,8 @@ def is_offered(verb: StaffVerb, incident: Incident, user: User) -> bool:
         return not incident.is_major
     if verb.name == "request_rca":
         return actions.can_request_rca(incident)
+    if verb.name == "answer_escalation":
+        return actions.open_escalation(incident) is not None
     if verb.name == "decide_contest":
         return Contest.objects.filter(validation__incident=incident, decided_at=None).exists()
     return True

@@ -90,6 +90,10 @@ class ContestForm(forms.Form):
     reason = text_field(_("Why is the higher level right?"))
 
 
+class EscalateForm(forms.Form):
+    reason = text_field(_("What worries you, and what do you need?"))
+
+
 class ConfirmForm(forms.Form):
     text = text_field(_("A word for the engineers"), required=False)
 

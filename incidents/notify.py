@@ -19,6 +19,7 @@ from incidents.mail_contexts import context_of, is_public_still
 from incidents.models import (
     Channel,
     Clock,
+    CustomerEscalation,
     InboundMessage,
     Incident,
     IncidentEvent,
@@ -193,9 +194,12 @@ NOTICES: dict[str, list[Notice]] = {
     "alarm_fired_again": [to_staff("staff_alarm_fired_again", Topic.ALARM)],
     "outage_joined": [],
     "outage_left": [],
-    "customer_escalated": [],
-    "escalation_raised": [],
-    "escalation_answered": [],
+    "customer_escalated": [
+        page("staff_customer_escalated"),
+        to_customer("customer_escalated", Topic.PROGRESS),
+    ],
+    "escalation_raised": [page("staff_escalation_raised"), to_customer("escalation_raised", Topic.PROGRESS)],
+    "escalation_answered": [by_person("escalation_answered", Topic.ANSWER)],
     "bridge_opened": [],
     "bridge_role_given": [],
     "bridge_noted": [],
@@ -330,9 +334,18 @@ def why_not(message: OutboxMessage) -> str:
         return "the clock does not run any more"
     if message.kind == "staff_mail_held" and not _is_held(event.payload["inbound"]):
         return "somebody has decided on the mail meanwhile"
+    if message.kind in UNANSWERED and not _is_unanswered(event.payload["escalation"]):
+        return "the escalation has been answered meanwhile"
     if message.kind == "promise_late" and not _is_late_still(incident, event):
         return "what was late has been delivered meanwhile"
     return ""
+
+
+UNANSWERED = ("staff_customer_escalated", "staff_escalation_raised", "escalation_raised")
+
+
+def _is_unanswered(escalation: int) -> bool:
+    return CustomerEscalation.objects.filter(pk=escalation, answered_at=None).exists()
 
 
 def _is_held(inbound: int) -> bool:

@@ -10,10 +10,10 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from incidents import oncall, sla
 from incidents import receipts as papers
-from incidents import sla
 from incidents.clockwork import receipt_json
-from incidents.models import Alarm, Incident
+from incidents.models import Alarm, CustomerEscalation, Incident, Shift
 from incidents.models.facts import replay
 from maintenance.models import MaintenanceWindow
 from portal.models import User
@@ -246,10 +246,10 @@ def owes_rca(incident: Incident, views: Iterable[ClockView]) -> bool:
 
 
 def listed(words: Sequence[Any]) -> str:
-    """“a”, “a and b”, “a, b and c”."""
+    """“a”, “a and b”, “a, b and c”; "" for nothing."""
+    if len(words) < 2:
+        return "".join(map(str, words))
     *before, last = map(str, words)
-    if not before:
-        return last
     return _("%(before)s and %(last)s") % {"before": ", ".join(before), "last": last}
 
 
@@ -273,6 +273,40 @@ def channel_words(channels: Sequence[str], *, is_every: bool) -> str:
     if is_every:
         return _("%(first)s and %(second)s at once") % both
     return _("%(first)s, or %(second)s if that fails") % both
+
+
+# --- the customer's escalation ---
+
+
+@dataclass(frozen=True)
+class EscalationView:
+    """An escalation that waits for its answer: who has it, and by when they answer."""
+
+    by: str
+    at: datetime
+    who: str
+    answer_due_at: datetime
+    is_raised: bool
+
+
+def duty_managers_words(now: datetime) -> str:
+    """Who is duty manager at `now`, by name; everybody who is paged instead where the rota has a gap."""
+    return listed(oncall.on_duty(Shift.Role.DUTY_MANAGER, now))
+
+
+def escalation_of(incident: Incident, now: datetime) -> EscalationView | None:
+    """The escalation that nobody has answered yet; None without one."""
+    waiting = CustomerEscalation.objects.filter(incident=incident, answered_at=None)
+    found = waiting.select_related("by", "duty_manager").first()
+    if found is None:
+        return None
+    return EscalationView(
+        by=str(found.by),
+        at=found.at,
+        who=str(found.duty_manager or duty_managers_words(now)),
+        answer_due_at=found.answer_due_at,
+        is_raised=found.raised_at is not None,
+    )
 
 
 # --- alarms ---

@@ -59,6 +59,10 @@ class TextForm(VerbForm):
     attachments = files_field()
 
 
+class AnswerForm(VerbForm):
+    text = text_field(_("Text"), help_text=MARKDOWN_HELP)
+
+
 class OptionalTextForm(VerbForm):
     text = text_field(_("Text for the customer"), required=False)
 
@@ -240,6 +244,7 @@ STAFF_VERBS = {
         StaffVerb("ask_customer", _("Ask the customer"), _("Ask"), TextForm, "question_asked"),
         StaffVerb("validate_level", _("Validate the level"), _("Validate"), LevelForm, "level_validated"),
         StaffVerb("decide_contest", _("Decide the contest"), _("Decide"), DecisionForm, "contest_decided"),
+        StaffVerb("answer_escalation", _("Answer the escalation"), _("Send"), AnswerForm, "escalation_answered"),
         StaffVerb("acknowledge", _("Acknowledge"), _("Acknowledge"), EmptyForm),
         StaffVerb("assign", _("Assign"), _("Assign"), AssignForm),
         StaffVerb("start_intervention", _("Start the intervention"), _("Start"), InterventionForm, "intervention_started"),

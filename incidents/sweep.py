@@ -17,7 +17,8 @@ from incidents import actions
 from incidents.actions.base import Act, finish
 from incidents.actions.escalating import watch
 from incidents.clockwork import recompute
-from incidents.models import Clock, Incident, Status, StatusUpdate
+from incidents.models import Clock, CustomerEscalation, Incident, Status, StatusUpdate
+from incidents.models.incident import UNRESOLVED
 from portal import outbox
 from portal.heartbeat import beat
 from portal.models import OutboxMessage
@@ -37,6 +38,7 @@ def sweep(now: datetime) -> dict[str, int]:
         "published": publish_due_updates(now),
         "handed on": hand_on_updates(now),
         "clocks": look_at_clocks(now),
+        "escalations": raise_escalations(now),
         "reminded": remind_resolved(now),
         "closed": close_unanswered(now),
     }
@@ -170,6 +172,20 @@ def _hand_on(update_pk: int, now: datetime, child_pk: int) -> bool:
     except actions.Refused as refused:
         logger.info("%s does not get update %s: %s", child.reference, update_pk, refused.reason)
         return False
+
+
+def raise_escalations(now: datetime) -> int:
+    """The head of support hears of escalations that no duty manager answered in time."""
+    due = CustomerEscalation.objects.filter(
+        answered_at=None, raised_at=None, answer_due_at__lte=now, incident__status__in=UNRESOLVED
+    )
+    ids = due.order_by("answer_due_at", "pk").values_list("pk", flat=True)[:BATCH]
+    return each(list(ids), lambda pk: _raise(pk, now))
+
+
+def _raise(pk: int, now: datetime) -> bool:
+    found = CustomerEscalation.objects.select_related("incident").get(pk=pk)
+    return actions.raise_escalation(found, now=now)
 
 
 def remind_resolved(now: datetime) -> int:

@@ -17,6 +17,7 @@ urlpatterns = [
     path("incidents/<reference:reference>/timeline/", views.timeline_fragment, name="timeline"),
     path("incidents/<reference:reference>/replies/", views.replies, name="replies"),
     path("incidents/<reference:reference>/contest/", views.contest, name="contest"),
+    path("incidents/<reference:reference>/escalation/", views.escalation, name="escalation"),
     path("incidents/<reference:reference>/confirmation/", views.confirmation, name="confirmation"),
     path("incidents/<reference:reference>/reopening/", views.reopening, name="reopening"),
     path("incidents/<reference:reference>/withdrawal/", views.withdrawal, name="withdrawal"),

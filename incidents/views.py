@@ -22,6 +22,7 @@ from incidents import actions, notify, paging_view, present, promise_words
 from incidents.forms import (
     ConfirmForm,
     ContestForm,
+    EscalateForm,
     FilterForm,
     OpenForm,
     ReopenForm,
@@ -189,6 +190,9 @@ def detail_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "services": incident.services.all(),
         "may": {verb: not actions.may(verb, incident, user) for verb in CUSTOMER_VERBS},
         "can_contest": can_contest(incident),
+        "escalation": present.escalation_of(incident, now),
+        "duty_manager": present.duty_managers_words(now),
+        "answer_minutes": actions.answer_minutes(incident),
         "can_request_rca": actions.can_request_rca(incident),
         "release": actions.planned_release(incident),
         "alarms": present.alarms_of(incident, user),
@@ -199,7 +203,7 @@ def detail_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
     }
 
 
-CUSTOMER_VERBS = ("reply", "contest_lowering", "confirm", "reopen", "withdraw", "request_rca")
+CUSTOMER_VERBS = ("reply", "escalate", "contest_lowering", "confirm", "reopen", "withdraw", "request_rca")
 
 
 def can_contest(incident: Incident) -> bool:
@@ -268,8 +272,12 @@ def act(
     verb: Callable[..., Any],
     done: Callable[[Incident], str],
     prefix: str | None = None,
+    intro: str = "",
 ) -> HttpResponse:
-    """One door for every verb: GET shows the form alone (it works without JavaScript), POST acts."""
+    """One door for every verb: GET shows the form alone (it works without JavaScript), POST acts.
+
+    `intro` is a template that says what will happen.
+    """
     incident = get_incident(request, reference)
     bound = request.method == "POST"
     data, files = (request.POST, request.FILES) if bound else (None, None)
@@ -295,6 +303,7 @@ def act(
     context = detail_context(request, incident) | {
         "form": form,
         "title": verb_title(verb),
+        "intro": intro,
         "goes_to": paging_view.goes_to(verb.__name__, incident, timezone.now(), person_of(request)),
     }
     return render(request, "incidents/act.html", context, status=status)
@@ -315,6 +324,7 @@ def verb_title(verb: Callable[..., Any]) -> str:
         "reopen": _("Reopen"),
         "withdraw": _("Withdraw the report"),
         "request_rca": _("Ask for an RCA"),
+        "escalate": _("Escalate to the duty manager"),
     }[verb.__name__]
 
 
@@ -336,6 +346,17 @@ def contest(request: HttpRequest, reference: str) -> HttpResponse:
         return _("Your objection is recorded. A duty manager has been told and decides; you will get a mail.")
 
     return act(request, reference, ContestForm, actions.contest_lowering, done)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def escalation(request: HttpRequest, reference: str) -> HttpResponse:
+    def done(incident: Incident) -> str:
+        found = present.escalation_of(incident, timezone.now())
+        words = _("It is escalated: %(who)s has been paged and answers you on this page.")
+        return words % {"who": found.who if found else ""}
+
+    return act(request, reference, EscalateForm, actions.escalate, done, intro="incidents/_escalating.html")
 
 
 @login_required

@@ -8,6 +8,13 @@ from incidents.actions.alarms import (
 )
 from incidents.actions.base import Refused, may
 from incidents.actions.conversation import add_note, ask_customer, reply
+from incidents.actions.customer_escalation import (
+    answer_escalation,
+    answer_minutes,
+    escalate,
+    open_escalation,
+    raise_escalation,
+)
 from incidents.actions.ending import (
     can_request_rca,
     close,
@@ -98,6 +105,8 @@ __all__ = [
     "acknowledge",
     "add_attachment",
     "add_note",
+    "answer_escalation",
+    "answer_minutes",
     "approve_rca",
     "ask_customer",
     "assign",
@@ -117,6 +126,7 @@ __all__ = [
     "document_solution",
     "draft_rca",
     "drop_action",
+    "escalate",
     "file_action_plan",
     "hand_on",
     "hand_on_to_all",
@@ -136,6 +146,7 @@ __all__ = [
     "note_automatic_mail",
     "note_unreached",
     "open_children",
+    "open_escalation",
     "open_incident",
     "open_lowering",
     "open_parent",
@@ -148,6 +159,7 @@ __all__ = [
     "publish_rca",
     "publish_scheduled",
     "publish_status_update",
+    "raise_escalation",
     "record_delivery",
     "release_for_all",
     "release_held_update",

@@ -24,6 +24,7 @@ from portal.models import User
 # What makes a scheduled update stale: a customer's words, a level or a state after it was written.
 STALE_MAKERS = (
     "customer_replied",
+    "customer_escalated",
     "level_validated",
     "contest_decided",
     "acknowledged",
@@ -228,7 +229,7 @@ def why_held(update: StatusUpdate) -> str:
     event = changed.order_by("pk").first()
     if event is None:
         return ""
-    if event.kind == "customer_replied":
+    if event.kind in ("customer_replied", "customer_escalated"):
         return gettext_noop("The customer wrote after this update was written.")
     if event.kind in ("level_validated", "contest_decided"):
         return gettext_noop("The level changed after this update was written.")

@@ -74,6 +74,8 @@ def as_fact(event: IncidentEvent) -> sla.Fact | None:
         if not payload["is_from_customer"]:
             return None
         kind = "customer_replied"
+    if kind == "customer_escalated":  # the customer's words, too
+        kind = "customer_replied"
     if kind == "customer_replied" and not payload.get("is_human", True):
         return None
     next_update = payload.get("next_update_at")

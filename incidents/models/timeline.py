@@ -438,8 +438,8 @@ class ClockCorrected(Payload):
 
 @payload
 @dataclass(frozen=True, kw_only=True)
-class CustomerEscalated(Payload):
-    """The customer pressed “Escalate”; `people` are the duty managers who were paged."""
+class CustomerEscalated(StatusChange):
+    """The customer pressed “Escalate”, which ends waiting for them; `people` are the duty managers who were paged."""
 
     kind = "customer_escalated"
     escalation: int

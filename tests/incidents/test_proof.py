@@ -37,6 +37,8 @@ def random_life(rng, made, people, solution):
             made, level=rng.choice(["P1", "P2", "P3"]), reason="r", by=g1, **at
         ),
         lambda at: actions.contest_lowering(made, reason="r", by=a2, **at),
+        lambda at: actions.escalate(made, reason="r", by=a2, **at),
+        lambda at: actions.answer_escalation(made, text="t", by=m1, **at),
         lambda at: actions.decide_contest(made, is_upheld=rng.random() < 0.6, reason="r", by=m1, **at),
         lambda at: actions.ask_customer(made, text="q", by=g1, **at),
         lambda at: actions.start_intervention(made, by=g1, **at),

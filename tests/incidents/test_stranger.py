@@ -45,7 +45,7 @@ VERDICTS = {
     # a page of somebody's object: 404 for strangers
     "object": """
         incidents/{reference}/ incidents/{reference}/attachments/{pk}/ incidents/{reference}/confirmation/
-        incidents/{reference}/contest/ incidents/{reference}/messages/{pk}/original/
+        incidents/{reference}/contest/ incidents/{reference}/escalation/ incidents/{reference}/messages/{pk}/original/
         incidents/{reference}/now/ incidents/{reference}/original/ incidents/{reference}/rca/
         incidents/{reference}/reopening/ incidents/{reference}/replies/ incidents/{reference}/timeline/
         incidents/{reference}/withdrawal/ knowledge/{slug}/ maintenance/{reference}/calendar.ics
@@ -72,6 +72,7 @@ VERDICTS = {
         api/v1/incidents/{reference}/attachments/ api/v1/incidents/{reference}/children/
         api/v1/incidents/{reference}/clocks/
         api/v1/incidents/{reference}/confirmation/ api/v1/incidents/{reference}/contest/
+        api/v1/incidents/{reference}/escalation/
         api/v1/incidents/{reference}/documented-solution/ api/v1/incidents/{reference}/duplicate/
         api/v1/incidents/{reference}/events/ api/v1/incidents/{reference}/intervention/
         api/v1/incidents/{reference}/level-validation/ api/v1/incidents/{reference}/major-incident/

@@ -45,9 +45,12 @@ class ApiDoor:
         "confirm": "confirmation",
         "reopen": "reopening",
         "withdraw": "withdrawal",
+        "escalate": "escalation",
+        "answer_escalation": "escalation",
     }
     METHODS = {
         "decide_contest": "patch",
+        "answer_escalation": "patch",
         "move_release": "patch",
         "ship_release": "patch",
         "withdraw_release": "delete",
@@ -78,6 +81,7 @@ class PortalDoor:
         "confirm": ("confirmation", "confirm-"),
         "reopen": ("reopening", "reopen-"),
         "withdraw": ("withdrawal", "withdraw-"),
+        "escalate": ("escalation", ""),
     }
 
     def file(self, user, **data) -> str:

@@ -232,6 +232,25 @@ def test_a_lowering_is_told_contested_and_decided(stage, a1, a2, g2, m1, b1):
     check_proof(stage, reference, (a1, a2), b1)
 
 
+def test_an_escalation_reaches_the_duty_manager_and_is_answered(stage, a1, a2, g2, m1, b1):
+    reference = reported(stage, a1)
+    stage.at(10)
+    before = len(mail.outbox)
+    stage.do("escalate", a2, reference, reason="Payroll runs at six.")
+    assert heard(before, a1, a2, m1)
+    assert "Payroll runs at six." in mails_to(m1)[-1].body
+    assert "Escalated: the duty manager answers by" in mails_to(a1)[-1].subject
+    stage.do("escalate", a2, reference, 409, reason="And again.")
+    stage.do("answer_escalation", g2, reference, 403, text="Not mine to answer.")
+    stage.at(14)
+    before = len(mail.outbox)
+    stage.do("answer_escalation", m1, reference, text="Two more engineers are on it.")
+    assert heard(before, a1, a2)
+    met = {c["kind"]: stage.minute(c["met_at"]) for c in stage.read(a1, reference)["clocks"] if c["met_at"]}
+    assert met == {"first_response": 14}
+    check_proof(stage, reference, (a1, a2), b1)
+
+
 def test_a_stale_form_loses_nothing(stage, a1, g1, g2):
     reference = reported(stage, a1)
     stage.do("reply", g1, reference, text="Draining node 2.")
