@@ -248,3 +248,11 @@ def test_the_queue_has_a_view_of_what_is_escalated(made, a1, a2, m1):
     assert list(view(Incident.objects.all(), m1, at(21))) == [made]
     answer(made, m1)
     assert not view(Incident.objects.all(), m1, at(31)).exists()
+
+
+def test_two_sweeps_at_once_raise_it_once(made, a1, h1):
+    escalate(made, a1)
+    stale = CustomerEscalation.objects.get()
+    assert actions.raise_escalation(stale, now=at(50))
+    assert not actions.raise_escalation(stale, now=at(50))
+    assert queued("staff_escalation_raised").count() == 1
