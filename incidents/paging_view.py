@@ -220,7 +220,6 @@ class Audience:
 EVENTS = {
     "reply": "customer_replied",
     "contest_lowering": "lowering_contested",
-    "escalate": "customer_escalated",
     "confirm": "confirmed",
     "reopen": "reopened",
     "withdraw": "withdrawn",

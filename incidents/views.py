@@ -304,7 +304,9 @@ def act(
         "form": form,
         "title": verb_title(verb),
         "intro": intro,
-        "goes_to": paging_view.goes_to(verb.__name__, incident, timezone.now(), person_of(request)),
+        "goes_to": ""
+        if intro
+        else paging_view.goes_to(verb.__name__, incident, timezone.now(), person_of(request)),
     }
     return render(request, "incidents/act.html", context, status=status)
 

@@ -208,6 +208,7 @@ def test_the_page_names_the_duty_manager_before_and_says_what_happens_next(clien
     assert "Mia Duty (duty manager) is paged at once" in form
     assert "within 30 minutes" in form
     assert "the head of support is paged" in form
+    assert "sends no message" not in form
 
 
 @pytest.mark.usefixtures("_at_20")
