@@ -189,19 +189,23 @@ class InboxFilter(admin.SimpleListFilter):
 
 @admin.register(InboundMessage)
 class InboxAdmin(RoleAdmin):
-    """Every mail and alarm as it came in, and what became of it. Decisions have a page of their own."""
+    """All that came in, and what became of it. Decisions have a page of their own."""
 
     roles = READ_ONLY
-    list_display = ["received_at", "what", "sender", "state", "outcome", "reason", "incident"]
+    list_display = ["received_at", "what", "sender", "came_by", "state", "outcome", "reason", "incident"]
     list_display_links = ["what"]
     list_filter = [InboxFilter, "kind"]
-    list_select_related = ["incident"]
+    list_select_related = ["incident", "endpoint"]
     search_fields = ["sender", "subject"]
     show_full_result_count = False
 
     @admin.display(description=gettext_lazy("Subject"), ordering="subject")
     def what(self, message: InboundMessage) -> str:
         return message.subject or _("(no subject)")
+
+    @admin.display(description=gettext_lazy("Came by"), ordering="kind")
+    def came_by(self, message: InboundMessage) -> str:
+        return str(message.endpoint or message.get_kind_display())
 
     @admin.display(description=gettext_lazy("Reason"))
     def reason(self, message: InboundMessage) -> str:

@@ -4,6 +4,7 @@ from rest_framework.routers import SimpleRouter
 
 from incidents import api, rca_api, report_api
 from incidents.intake.alarms import door
+from incidents.intake.chat import door as chat_door
 from portal.api import StandardFormSchema
 
 router = SimpleRouter()
@@ -48,5 +49,11 @@ urlpatterns = [
     path("alarms/alertmanager/", door.AlertmanagerDoor.as_view(), name="api-alarms-alertmanager"),
     path("alarms/grafana/", door.GrafanaDoor.as_view(), name="api-alarms-grafana"),
     path("alarms/generic/", door.GenericDoor.as_view(), name="api-alarms-generic"),
+    path("channels/slack/<uuid:key>/", chat_door.SlackDoor.as_view(), name="api-channel-slack"),
+    path(
+        "channels/mattermost/<uuid:key>/",
+        chat_door.MattermostDoor.as_view(),
+        name="api-channel-mattermost",
+    ),
     path("", include(router.urls)),
 ]

@@ -10,6 +10,7 @@ class IncidentsConfig(AppConfig):
         from incidents import notify, oncall, rca_notify, report_mail, summaries  # noqa: PLC0415 (needs loaded models)
         from incidents.intake import inbox, mail  # noqa: PLC0415
         from incidents.intake.alarms import heartbeat, record  # noqa: PLC0415
+        from incidents.intake.chat import replies  # noqa: PLC0415
         from maintenance import audiences  # noqa: PLC0415
 
         notify.register()
@@ -20,3 +21,4 @@ class IncidentsConfig(AppConfig):
         heartbeat.register()
         inbox.register_read("mail", mail.handle, mail.read)
         inbox.register("alarm", record.handle)
+        inbox.register("chat", replies.handle)

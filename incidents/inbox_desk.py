@@ -1,10 +1,10 @@
-"""The inbox on the staff desk: a mail as it came, why it is held, and one click for each decision."""
+"""The inbox on the staff desk: what came, why it is held, and one click for each decision."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from incidents import actions
 from incidents.intake import held, inbox, mail
+from incidents.intake.chat import replies
+from incidents.intake.chat import words as chat_words
 from incidents.intake.parsed import ParsedMail
 from incidents.intake.subjects import read_subject
 from incidents.models import InboundMessage, Incident, Level
@@ -30,7 +32,7 @@ from portal.uploads import serve_attachment
 
 logger = logging.getLogger(__name__)
 
-State = InboundMessage.State
+Kind, State = InboundMessage.Kind, InboundMessage.State
 
 
 def writers(incident: Incident | None = None) -> Any:
@@ -50,7 +52,7 @@ class DecisionForm(forms.Form):
 
 
 class IncidentForm(DecisionForm):
-    """The incident that a mail belongs to."""
+    """The incident that a mail belongs to, or a channel's message: then of the channel's organisation."""
 
     incident = forms.CharField(
         label=gettext_lazy("Incident"), max_length=30, help_text=gettext_lazy("Such as INC-1042.")
@@ -63,6 +65,9 @@ class IncidentForm(DecisionForm):
 
     def clean_incident(self) -> Incident:
         found = Incident.objects.by_reference(self.cleaned_data["incident"].strip().upper()).first()
+        if found is not None and self.message.endpoint is not None:
+            is_theirs = found.organisation_id == self.message.endpoint.organisation_id
+            found = found if is_theirs else None
         if found is None:
             raise ValidationError(_("There is no such incident."))
         return found
@@ -85,6 +90,22 @@ class ReplyForm(IncidentForm):
     def clean_person(self) -> User:
         given = self.cleaned_data["person"]
         return given if isinstance(given, User) else person_by_address(given)
+
+
+class ChatReplyForm(ReplyForm):
+    """Whose reply it is, and whether the channel knows them from now on."""
+
+    is_remembered = forms.BooleanField(
+        label=gettext_lazy("Remember who this is"),
+        required=False,
+        help_text=gettext_lazy("What they write in the channel from now on becomes their reply by itself."),
+    )
+
+    def __init__(self, *args: Any, message: InboundMessage, **more: Any) -> None:
+        super().__init__(*args, message=message, **more)
+        known = replies.person_of(replies.endpoint_of(message), chat_words.spoken_of(message).user)
+        self.fields["person"].initial = known
+        self.order_fields(["incident", "person", "is_remembered"])
 
 
 def person_by_address(address: str) -> User:
@@ -169,19 +190,35 @@ DECISIONS = {
 }
 
 
+CHAT_DECISIONS = {
+    "reply": replace(DECISIONS["reply"], form=ChatReplyForm),
+    "note": DECISIONS["note"],
+    "discard": replace(
+        DECISIONS["discard"],
+        effect=gettext_lazy("Nothing comes of it and nobody is told. The message is kept, with your reason."),
+    ),
+}
+
+
+def decisions_on(message: InboundMessage) -> dict[str, Decision]:
+    return CHAT_DECISIONS if message.kind == Kind.CHAT else DECISIONS
+
+
 def get_message(request: HttpRequest, pk: int | str) -> InboundMessage:
     """The row for a member of staff; PermissionDenied for anybody else."""
     if not is_agent(person_of(request)):
         raise PermissionDenied
     if not str(pk).isdecimal():
         raise Http404
-    rows = InboundMessage.objects.select_related("incident__organisation", "decided_by", "about", "source")
+    rows = InboundMessage.objects.select_related(
+        "incident__organisation", "decided_by", "about", "source", "endpoint__organisation"
+    )
     return get_object_or_404(rows, pk=int(pk))
 
 
 def content_of(message: InboundMessage) -> ParsedMail | None:
-    """The mail, read for showing; None for an alarm, and for what cannot be read at all."""
-    if message.kind != InboundMessage.Kind.MAIL:
+    """The mail, read for showing; None for anything else, and for what cannot be read at all."""
+    if message.kind != Kind.MAIL:
         return None
     try:
         return mail.read(message)
@@ -198,8 +235,8 @@ def message_page(request: HttpRequest, pk: int | str) -> HttpResponse:
 def render_page(
     request: HttpRequest, message: InboundMessage, bound: dict[str, DecisionForm], status: int
 ) -> HttpResponse:
-    is_open = message.state == State.HELD and message.kind == InboundMessage.Kind.MAIL
-    offered = DECISIONS.values() if is_open else []
+    is_open = message.state == State.HELD and message.kind in held.DECIDED
+    offered = decisions_on(message).values() if is_open else []
     decisions = [
         (decision, bound.get(decision.name) or decision.form(message=message, auto_id=f"{decision.name}_%s"))
         for decision in offered
@@ -207,6 +244,7 @@ def render_page(
     context = {
         "message": message,
         "content": content_of(message),
+        "spoken": chat_words.text_of_row(message) if message.kind == Kind.CHAT and message.payload else "",
         "decisions": decisions,
         "has_raw": bool(message.raw),
     }
@@ -216,7 +254,7 @@ def render_page(
 @require_POST
 def decide(request: HttpRequest, pk: int, decision: str) -> HttpResponse:
     message = get_message(request, pk)
-    chosen = DECISIONS.get(decision)
+    chosen = decisions_on(message).get(decision)
     if chosen is None:
         raise Http404
     form = chosen.form(request.POST, message=message, auto_id=f"{decision}_%s")

@@ -19,7 +19,7 @@ def original(request: HttpRequest, reference: str, pk: int) -> HttpResponse:
     """Of a message; 404 for a customer if it is staff's, for their mails may quote what is internal."""
     incident = get_incident(request, reference)
     visible = Message.objects.visible_to(person_of(request)).select_related("inbound")
-    message = get_object_or_404(visible, incident=incident, pk=pk, inbound__isnull=False)
+    message = get_object_or_404(visible, incident=incident, pk=pk, inbound__kind=InboundMessage.Kind.MAIL)
     if message.is_from_staff and not person_of(request).is_agent:
         raise Http404
     assert message.inbound is not None

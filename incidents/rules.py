@@ -110,7 +110,7 @@ RULES: dict[str, Rule] = {
     "attend_bridge": Rule(ANY, ANYBODY),
     "give_bridge_role": Rule(ANY, EITHER),
     "close_bridge": Rule(ANY, ("is_clockwork", "is_agent")),
-    "hold_mail": Rule(ANY, ("is_clockwork",)),
+    "hold_message": Rule(ANY, ("is_clockwork",)),
     "note_automatic_mail": Rule(ANY, ("is_clockwork",)),
     "join_alarm": Rule(UNRESOLVED, ("is_clockwork",), IS_RESOLVED),
     "note_alarm_resolved": Rule(UNRESOLVED, ("is_clockwork",), IS_RESOLVED),

@@ -61,6 +61,11 @@ class TimelineItem:
     inbound: InboundMessage | None = None  # the same, for staff
 
     @property
+    def came_by(self) -> str:
+        """The door in words, where the item does not show it by a link to the mail."""
+        return str(Channel.CHAT.label) if self.channel == Channel.CHAT and self.message is not None else ""
+
+    @property
     def look(self) -> str:
         """Which of the four looks it has: internal words, update, words, or a fact that nobody wrote."""
         if self.is_internal and (self.message is not None or self.update is not None):
@@ -153,9 +158,12 @@ def item_of(event: IncidentEvent, found: _Found, user: User) -> TimelineItem:
 
 
 def _link_mail(item: TimelineItem, event: IncidentEvent, found: _Found, user: User) -> None:
-    """The whole mail: for staff the inbox's page; for the customer what their own side wrote."""
+    """The whole mail: for staff the inbox's page; for the customer what their own side wrote.
+
+    What they wrote in their channel is there, and all of it is in the timeline.
+    """
     inbound = item.message.inbound_id if item.message else event.payload.get("inbound")
-    if inbound is None:
+    if inbound is None or (event.channel == Channel.CHAT and not user.is_agent):
         return
     if user.is_agent:
         item.inbound = found.inbound.get(inbound)
@@ -279,6 +287,13 @@ def _with_alarm(words: str, facts: dict[str, Any], found: _Found) -> str:
     return f"{words}: {alarm.title}" if alarm and alarm.incident_id == found.incident.pk else words
 
 
+def _held_sentence(facts: dict[str, Any], found: _Found) -> str:
+    inbound = found.inbound.get(facts["inbound"])
+    if inbound is not None and inbound.kind == InboundMessage.Kind.CHAT:
+        return _("a message from the channel is held: staff decide what becomes of it")
+    return _("a mail is held: staff decide what becomes of it")
+
+
 def _release_version(facts: dict[str, Any], found: _Found) -> str:
     return found.releases[facts["release"]].version
 
@@ -359,7 +374,7 @@ SENTENCES: dict[str, Callable[[dict[str, Any], _Found], str]] = {
     "clock_warned": _clock_sentence,
     "clock_breached": _clock_sentence,
     "promise_changed": lambda f, r: _("moved the open clocks under a new version of the agreement"),
-    "mail_held": lambda f, r: _("a mail is held: staff decide what becomes of it"),
+    "mail_held": _held_sentence,
     "automatic_mail_received": lambda f, r: _("an automatic mail came; it counts for nothing"),
     "clock_corrected": lambda f, r: _("corrected a clock: %(reason)s") % {"reason": f["reason"]},
 }

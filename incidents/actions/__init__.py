@@ -29,7 +29,7 @@ from incidents.actions.ending import (
 )
 from incidents.actions.escalating import declare_major, note_unreached
 from incidents.actions.levels import contest_lowering, decide_contest, open_lowering, validate_level
-from incidents.actions.mails import hold_mail, note_automatic_mail
+from incidents.actions.mails import hold_message, note_automatic_mail
 from incidents.actions.opening import open_incident
 from incidents.actions.outage import (
     Outcome,
@@ -131,7 +131,7 @@ __all__ = [
     "hand_on",
     "hand_on_to_all",
     "hand_over_action",
-    "hold_mail",
+    "hold_message",
     "is_outage",
     "join_alarm",
     "latest_next_update",

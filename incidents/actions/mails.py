@@ -1,17 +1,18 @@
-"""What the inbox says on a timeline without anybody speaking: a held mail, an automatic one."""
+"""What the inbox says on a timeline without anybody speaking: something is held, or a machine answered."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from incidents.actions.base import acting
-from incidents.models import InboundMessage, Incident
+from incidents.models import Channel, InboundMessage, Incident
 from incidents.models.timeline import AutomaticMailReceived, MailHeld
 
 
-def hold_mail(incident: Incident, *, inbound: InboundMessage, now: datetime) -> Incident:
-    """Say on the timeline, to staff only, that a mail waits for their decision."""
-    with acting("hold_mail", incident, by=None, now=now, channel="mail") as act:
+def hold_message(incident: Incident, *, inbound: InboundMessage, now: datetime) -> Incident:
+    """Say on the timeline, to staff only, that a mail or a channel's message waits for their decision."""
+    channel = Channel.CHAT if inbound.kind == InboundMessage.Kind.CHAT else Channel.MAIL
+    with acting("hold_message", incident, by=None, now=now, channel=channel) as act:
         act.record(MailHeld(inbound=inbound.pk), at=min(inbound.received_at, act.now))
     return incident
 

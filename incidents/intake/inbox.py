@@ -23,10 +23,11 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from incidents import actions
 from incidents.intake.parsed import Unacceptable
 from incidents.models import AlarmSource, InboundMessage, Incident
 from portal.heartbeat import beat
-from portal.models import OutboxMessage
+from portal.models import Endpoint, OutboxMessage
 
 logger = logging.getLogger(__name__)
 
@@ -81,14 +82,18 @@ def store(
     raw: bytes = b"",
     payload: Any = None,
     source: AlarmSource | None = None,
+    endpoint: Endpoint | None = None,
+    incident: Incident | None = None,
     sender: str = "",
     subject: str = "",
     refused: str = "",
+    outcome: str = "",
 ) -> tuple[InboundMessage, bool]:
     """Keep what came in; the row, and False if it was stored before. Raises when it could not be stored.
 
     `received_at` is our own acceptance, in whole seconds. The caller answers its sender after this
-    returns, and never before. With a reason in `refused` it is kept for staff to see, and not read.
+    returns, and never before. With a reason in `refused` it is kept for staff to see, and not read; with an
+    `outcome` all has been decided already.
     """
     known = InboundMessage.objects.filter(dedupe_key=dedupe_key).first()
     if known is not None:
@@ -97,6 +102,8 @@ def store(
         kind=kind,
         via=via,
         source=source,
+        endpoint=endpoint,
+        incident=incident,
         payload=payload,
         size=len(raw),
         dedupe_key=dedupe_key,
@@ -104,8 +111,9 @@ def store(
         next_attempt_at=received_at,
         sender=sender[:320],
         subject=subject[:300],
-        state=State.REFUSED if refused else State.RECEIVED,
+        state=State.REFUSED if refused else State.DONE if outcome else State.RECEIVED,
         state_reason=refused,
+        outcome=outcome,
     )
     if raw:
         message.raw.save("", ContentFile(raw), save=False)
@@ -121,6 +129,17 @@ def store(
     if raw and not is_new:
         message.raw.delete(save=False)
     return stored, is_new
+
+
+def hold(
+    message: InboundMessage, incident: Incident | None, reason: str, now: datetime, *, is_told: bool = True
+) -> Result:
+    """For staff to decide; said on the incident's timeline, to staff, where it belongs to one."""
+    if incident is not None and is_told:
+        # The notice names the reason, so it is on the row before the row is finished.
+        InboundMessage.objects.filter(pk=message.pk).update(state_reason=reason)
+        actions.hold_message(incident, inbound=message, now=now)
+    return Result(state=State.HELD, reason=reason, incident=incident)
 
 
 def due(now: datetime) -> Q:
@@ -167,7 +186,7 @@ def process(pk: int, now: datetime) -> str:
     row = InboundMessage.objects.filter(due(now), pk=pk)
     if not row.update(state=State.CLAIMED, lease=lease, lease_until=until, attempts=F("attempts") + 1):
         return ""
-    message = InboundMessage.objects.select_related("source").get(pk=pk)
+    message = InboundMessage.objects.select_related("source", "endpoint__organisation", "incident").get(pk=pk)
     if message.lease != lease:
         return ""
     if message.attempts > TRIES:

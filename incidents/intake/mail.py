@@ -278,13 +278,7 @@ def _doubted(case: Case) -> Result | None:
 
 
 def _held(case: Case, reason: str) -> Result:
-    """For staff to decide; said on the incident's timeline, to staff, if it may be tied to one."""
-    incident = _tie(case)
-    if incident is not None:
-        # The notice names the reason, so it is on the row before the row is finished.
-        InboundMessage.objects.filter(pk=case.message.pk).update(state_reason=reason)
-        actions.hold_mail(incident, inbound=case.message, now=case.now)
-    return Result(state=State.HELD, reason=reason, incident=incident)
+    return inbox.hold(case.message, _tie(case), reason, case.now)
 
 
 def _tie(case: Case) -> Incident | None:

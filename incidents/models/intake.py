@@ -167,7 +167,7 @@ def inbound_path(message: InboundMessage, filename: str) -> str:
 
 
 class InboundMessage(models.Model):
-    """The outbox's twin: one mail or alarm as it came in. The row decides; the broker only nudges."""
+    """The outbox's twin: one mail, alarm or channel's message as it came in. The row decides; the broker only nudges."""
 
     class Kind(models.TextChoices):
         MAIL = "mail", _("E-mail")
@@ -195,6 +195,7 @@ class InboundMessage(models.Model):
         ANSWERED = "answered", _("Answered an invitation")
         RECORDED = "recorded", _("Alarms recorded")
         DISCARDED = "discarded", _("Discarded by staff")
+        IGNORED = "ignored", _("Not meant for support: nothing of it is kept")
 
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
     via = models.CharField(_("came by"), max_length=10)  # pipe, imap, http, slack, mattermost

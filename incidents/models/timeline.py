@@ -349,7 +349,7 @@ class NotReached(Payload):
 @payload
 @dataclass(frozen=True, kw_only=True)
 class MailHeld(Payload):
-    """A mail that belongs here is held for staff, who decide."""
+    """A mail, or a message of the channel, that belongs here is held for staff, who decide."""
 
     kind = "mail_held"
     is_public = False

@@ -197,7 +197,7 @@ def test_the_inbox_shows_what_waits_and_why(client, row, made, a1, g1):
     assert "A fine mail" not in text
     assert "A fine mail" in client.get(f"{listed}?show=all").content.decode()
     assert "A fine mail" in client.get(f"{listed}?show=done").content.decode()
-    assert "1 mail waits for your decision." in client.get("/admin/").content.decode()
+    assert "1 message waits for your decision." in client.get("/admin/").content.decode()
 
 
 def test_the_page_of_a_mail_is_inert_and_says_what_each_decision_does(client, made, a1, a2, g1):
