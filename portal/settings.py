@@ -248,6 +248,8 @@ CELERY_BEAT_SCHEDULE = {
     "RCAs": {"task": "incidents.tasks.remind_of_rcas", "schedule": crontab(minute="*/5")},
     "summaries": {"task": "incidents.tasks.send_daily_summaries", "schedule": crontab(minute="*/5")},
 }
+# Where plans name no conference of their own: https, with {key}; empty: bridges have no conference.
+BRIDGE_CONFERENCE_URL = env.str("BRIDGE_CONFERENCE_URL", default="")
 OUTBOX_LEASE_SECONDS = env.int("OUTBOX_LEASE_SECONDS", default=120)
 # Receivers of webhooks on an inner network, as host or host:port; all else there is refused.
 WEBHOOK_ALLOWED_HOSTS = [host.strip().lower() for host in env.list("WEBHOOK_ALLOWED_HOSTS", default=[])]
