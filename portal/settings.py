@@ -239,6 +239,7 @@ CELERY_BEAT_SCHEDULE = {
     "mailbox": {"task": "incidents.tasks.poll_mailbox", "schedule": IMAP_POLL_SECONDS},
     "alarm sources": {"task": "incidents.tasks.sweep_alarm_sources", "schedule": 15.0},
     "clocks": {"task": "incidents.tasks.sweep_incidents", "schedule": 5.0},
+    "bridges": {"task": "incidents.tasks.sweep_bridges", "schedule": 15.0},
     "maintenance": {"task": "maintenance.tasks.sweep_maintenance", "schedule": 5.0},
     "windows": {"task": "incidents.tasks.sweep_windows", "schedule": 5.0},
     "service status": {"task": "portal.tasks.tell_status", "schedule": 15.0},
@@ -248,6 +249,8 @@ CELERY_BEAT_SCHEDULE = {
     "RCAs": {"task": "incidents.tasks.remind_of_rcas", "schedule": crontab(minute="*/5")},
     "summaries": {"task": "incidents.tasks.send_daily_summaries", "schedule": crontab(minute="*/5")},
 }
+# Where plans name no conference of their own: https, with {key}; empty: bridges have no conference.
+BRIDGE_CONFERENCE_URL = env.str("BRIDGE_CONFERENCE_URL", default="")
 OUTBOX_LEASE_SECONDS = env.int("OUTBOX_LEASE_SECONDS", default=120)
 # Receivers of webhooks on an inner network, as host or host:port; all else there is refused.
 WEBHOOK_ALLOWED_HOSTS = [host.strip().lower() for host in env.list("WEBHOOK_ALLOWED_HOSTS", default=[])]

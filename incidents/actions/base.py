@@ -54,6 +54,7 @@ class Act:
     now: datetime
     channel: str
     events: list[IncidentEvent] = field(default_factory=list)
+    is_quiet: bool = False  # whether nobody but staff may notice that anything happened
 
     def record(self, facts: Payload, *, at: datetime | None = None) -> IncidentEvent:
         """Append one event. `at` is the receipt when it differs from now."""
@@ -154,7 +155,7 @@ QUIET = frozenset(
 def finish(act: Act) -> None:
     """Clocks, summary row and messages of an act, in its transaction."""
     incident = act.incident
-    if any(event.kind not in QUIET for event in act.events):
+    if not act.is_quiet and any(event.kind not in QUIET for event in act.events):
         incident.revision += 1
         incident.last_changed_at = act.now
     level = incident.level

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from incidents import sla
 from incidents.actions.base import Act, Refused, acting, required
 from incidents.models import Incident, StatusUpdate
-from incidents.models.facts import promise_for
+from incidents.models.facts import ON_THE_BRIDGE, promise_for
 from incidents.models.timeline import (
     StatusUpdateAccepted,
     StatusUpdateDiscarded,
@@ -225,11 +226,12 @@ def publish_scheduled(update: StatusUpdate, *, now: datetime) -> bool:
 
 def why_held(update: StatusUpdate) -> str:
     """What changed after the update was written, or ""."""
-    changed = update.incident.events.filter(pk__gt=update.written_after_event, kind__in=STALE_MAKERS)
-    event = changed.order_by("pk").first()
+    later = update.incident.events.filter(pk__gt=update.written_after_event)
+    said = Q(kind__in=ON_THE_BRIDGE, payload__is_from_customer=True)
+    event = later.filter(Q(kind__in=STALE_MAKERS) | said).order_by("pk").first()
     if event is None:
         return ""
-    if event.kind in ("customer_replied", "customer_escalated"):
+    if event.kind in ("customer_replied", "customer_escalated", *ON_THE_BRIDGE):
         return gettext_noop("The customer wrote after this update was written.")
     if event.kind in ("level_validated", "contest_decided"):
         return gettext_noop("The level changed after this update was written.")

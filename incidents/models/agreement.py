@@ -6,10 +6,12 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from incidents import sla
+from incidents.conference import template_problem
 from maintenance.models import MaintenancePlan
 from portal.models import BusinessCalendar, Organisation
 from portal.models.accounts import TypedModelMeta
@@ -358,6 +360,11 @@ class SupportPlan(models.Model):
 
     def __str__(self) -> str:
         return f"{self.organisation} · {self.policy_version}"
+
+    def clean(self) -> None:
+        problem = template_problem(self.conference_template) if self.conference_template else ""
+        if problem:
+            raise ValidationError({"conference_template": gettext(problem)})
 
 
 class CannedText(models.Model):
