@@ -59,9 +59,6 @@ def has_channel_in_plan(organisation: Organisation) -> bool:
 def problems(endpoint: Endpoint) -> dict[str, str]:
     """What the parts of an endpoint do not agree on, by field; beyond what `full_clean` says of each."""
     found: dict[str, str] = {}
-    allowed = {Use.CHANNEL: FOR_CHANNELS, Use.WEBHOOKS: (Service.WEBHOOK,)}
-    if endpoint.service not in allowed.get(Use(endpoint.use), Service.values):
-        found["service"] = _("This service cannot be used for it. Choose another one.")
     if endpoint.use == Use.WEBHOOKS and not endpoint.events:
         found["events"] = _("Choose at least one event, or everything.")
     for name in FORGETTABLE:
@@ -70,8 +67,6 @@ def problems(endpoint: Endpoint) -> dict[str, str]:
             found[name] = _("Only Slack and Mattermost use this. Leave it empty.")
         elif not TOKEN.fullmatch(value):
             found[name] = _("It may hold plain letters, digits and signs only: no space.")
-    if endpoint.access_token and not endpoint.room_id:
-        found["room_id"] = _("With an access token, say which channel: give its ID.")
     return found
 
 
@@ -147,6 +142,8 @@ def create(
     """A channel or webhooks of the organisation. Its `secret` is to be shown once."""
     if use not in (Use.CHANNEL, Use.WEBHOOKS):
         raise Refused(_("Choose a dedicated channel or webhooks."), field="use")
+    if service not in FOR_CHANNELS:
+        raise Refused(_("This service cannot be used for it. Choose another one."), field="service")
     locked = Organisation.objects.select_for_update().get(pk=organisation.pk)
     _allow(locked, by)
     _check_plan(locked, use, by)
