@@ -344,11 +344,11 @@ def _save(endpoint: Endpoint, by: User, replaced: Collection[str] = ()) -> None:
 def _keep(endpoint: Endpoint, by: User, replaced: Collection[str] = ()) -> None:
     """Save, and leave in the history who did it and which secret parts are new (their names, not they)."""
     note_replaced(endpoint, replaced)
-    endpoint._history_user = by
+    endpoint._history_user = by  # type: ignore[attr-defined]
     endpoint.save()
 
 
 def note_replaced(endpoint: Endpoint, fields: Collection[str]) -> None:
     """Name the secret parts that are new in the row of the history that the next save writes."""
     names = [str(Endpoint._meta.get_field(field).verbose_name) for field in fields]  # type: ignore[union-attr]
-    endpoint._change_reason = ", ".join(names)[:100]
+    endpoint._change_reason = ", ".join(names)[:100]  # type: ignore[attr-defined]

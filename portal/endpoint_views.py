@@ -52,6 +52,11 @@ def find(request: HttpRequest, key: UUID) -> tuple[Endpoint, Organisation]:
     return found, found.organisation
 
 
+def by_now(request: HttpRequest) -> dict[str, Any]:
+    """Who does it and when, as the verbs take them."""
+    return {"by": person_of(request), "now": timezone.now()}
+
+
 @login_required
 @require_safe
 def endpoint_list(request: HttpRequest) -> HttpResponse:
@@ -98,7 +103,7 @@ def new_endpoint(request: HttpRequest) -> HttpResponse:
 def create(request: HttpRequest, form: NewEndpointForm) -> int:
     given = {"service": Endpoint.Service.WEBHOOK} | form.given()
     organisation = given.pop("organisation")
-    about = {"use": form.use, "by": person_of(request), "now": timezone.now()}
+    about = {"use": form.use} | by_now(request)
 
     def verb() -> None:
         show_once(request, endpoint_verbs.create(organisation, **given, **about))
@@ -162,7 +167,7 @@ DONE = {
 def press(request: HttpRequest, found: Endpoint, form: forms.Form, do: str) -> int:
     """What a button does. 0, or the HTTP status of the refusal; 404 for somebody who is not on the list."""
     form.is_valid()
-    about = {"by": person_of(request), "now": timezone.now()}
+    about = by_now(request)
     if do == "unmap":
         number = request.POST.get("identity", "")
         rows = ChatIdentity.objects.filter(endpoint=found)
@@ -175,7 +180,7 @@ def press(request: HttpRequest, found: Endpoint, form: forms.Form, do: str) -> i
 
 
 def map_person(request: HttpRequest, found: Endpoint, form: forms.Form) -> int:
-    about = {"by": person_of(request), "now": timezone.now()}
+    about = by_now(request)
     return attempt(form, lambda: endpoint_verbs.map_person(found, **form.cleaned_data, **about))
 
 
@@ -232,7 +237,7 @@ def log_page(request: HttpRequest, found: Endpoint) -> dict[str, Any]:
 def endpoint_change(request: HttpRequest, key: UUID) -> HttpResponse:
     found, organisation = find(request, key)
     form = EndpointForm(request.POST or None, use=found.use, endpoint=found, initial=values_of(found))
-    about = {"by": person_of(request), "now": timezone.now()}
+    about = by_now(request)
     status = 400 if form.is_bound else 200
     if form.is_valid():
         status = attempt(form, lambda: endpoint_verbs.change(found, **form.given(), **about))
@@ -249,7 +254,7 @@ def endpoint_rotation(request: HttpRequest, key: UUID) -> HttpResponse:
     """GET says what a new secret means, POST makes one; the endpoint's page then shows it once."""
     found, _organisation = find(request, key)
     form = forms.Form(request.POST if request.method == "POST" else None)
-    about = {"by": person_of(request), "now": timezone.now()}
+    about = by_now(request)
     status = attempt(form, lambda: endpoint_verbs.rotate(found, **about)) if form.is_valid() else 200
     if not status:
         found.refresh_from_db(fields=["secret"])
@@ -264,7 +269,7 @@ def endpoint_rotation(request: HttpRequest, key: UUID) -> HttpResponse:
 def endpoint_removal(request: HttpRequest, key: UUID) -> HttpResponse:
     found, _organisation = find(request, key)
     form = forms.Form(request.POST if request.method == "POST" else None)
-    about = {"by": person_of(request), "now": timezone.now()}
+    about = by_now(request)
     status = attempt(form, lambda: endpoint_verbs.remove(found, **about)) if form.is_valid() else 200
     if not status:
         messages.success(request, _("“%(name)s” is removed. Nothing goes there any more.") % {"name": found})
@@ -279,7 +284,7 @@ def endpoint_message(request: HttpRequest, key: UUID, pk: int) -> HttpResponse:
     found, _organisation = find(request, key)
     message = get_object_or_404(endpoint_words.log_of(found), pk=pk)
     form = forms.Form(request.POST if request.method == "POST" else None)
-    about = {"by": person_of(request), "now": timezone.now()}
+    about = by_now(request)
     status = attempt(form, lambda: endpoint_verbs.replay(message, **about)) if form.is_valid() else 200
     if not status:
         messages.success(request, _("It goes again, with the same id: this page shows what becomes of it."))
