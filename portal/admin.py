@@ -1,4 +1,4 @@
-"""The kernel on the staff desk: people, organisations, services, calendars, the outbox."""
+"""The kernel on the staff desk: people, organisations, services, calendars."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from portal import announcement_desk, calendars, outbox
+from portal import announcement_desk, calendars, endpoint_desk
 from portal.access import is_agent, person_of
 from portal.admin_base import (
     ADMINISTRATOR_WRITES,
@@ -31,14 +31,11 @@ from portal.admin_base import (
     RoleTabularInline,
     rights,
 )
-from portal.channels.base import WEBHOOK
 from portal.models import (
     BusinessCalendar,
     CalendarVersion,
-    Endpoint,
     Membership,
     Organisation,
-    OutboxMessage,
     OwnDay,
     Service,
     ServiceSubscription,
@@ -46,9 +43,8 @@ from portal.models import (
     StaffRole,
     User,
 )
-from portal.models.endpoints import new_secret
 
-__all__ = ["announcement_desk"]  # its pages register themselves
+__all__ = ["announcement_desk", "endpoint_desk"]  # their pages register themselves
 
 
 def to_the_desk(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -256,113 +252,3 @@ class CalendarVersionAdmin(RoleAdmin):
             **{name: form.cleaned_data[name] for name in VersionForm.Meta.fields[1:]},
         )
         obj.__dict__.update(made.__dict__)
-
-
-@admin.register(Endpoint)
-class EndpointAdmin(HistoryAdmin):
-    """Where webhooks go. A secret is shown once, to who made it; the rest of an address is one, too."""
-
-    roles = HEAD_WRITES
-    list_display = ["name", "origin", "person", "organisation", "is_active"]
-    list_filter = ["is_active"]
-    list_select_related = ["person", "organisation"]
-    search_fields = ["name"]
-    autocomplete_fields = ["person", "organisation"]
-    actions = ["make_a_new_secret", "send_a_test"]
-    SHOWN_ONCE = "endpoint_secret"  # in the session, and so never in a cookie
-
-    @admin.display(description=gettext_lazy("address"))
-    def origin(self, endpoint: Endpoint) -> str:
-        return endpoint.origin
-
-    def has_write_permission(self, request: HttpRequest) -> bool:
-        return self.has_change_permission(request)
-
-    def get_fields(self, request: HttpRequest, obj: Endpoint | None = None) -> list[str]:
-        address = "url" if self.has_change_permission(request) else "origin"
-        return ["name", address, "person", "organisation", "is_active"]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Endpoint | None = None) -> list[str]:
-        """What waits for an endpoint was meant for its owner: another owner is another endpoint."""
-        return ["origin", "person", "organisation"] if obj else ["origin"]
-
-    def set_history_delta_changes(self, request: HttpRequest, *records: Any, **more: Any) -> None:
-        if self.has_change_permission(request):
-            super().set_history_delta_changes(request, *records, **more)
-
-    def save_model(self, request: HttpRequest, obj: Endpoint, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        if not change:
-            self._will_show(request, obj)
-
-    def _will_show(self, request: HttpRequest, endpoint: Endpoint) -> None:
-        request.session[self.SHOWN_ONCE] = [str(endpoint), endpoint.secret]
-
-    def _show(self, request: HttpRequest) -> None:
-        name, secret = request.session.pop(self.SHOWN_ONCE, (None, None))
-        if secret:
-            words = _("The secret of “%(name)s” is %(secret)s. Copy it now: it is not shown again.")
-            messages.warning(request, words % {"name": name, "secret": secret})
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        if request.method == "GET" and self.has_change_permission(request):
-            self._show(request)
-        return super().changelist_view(request, extra_context)
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        if request.method == "GET" and self.has_change_permission(request):
-            self._show(request)
-        return super().change_view(request, object_id, form_url, extra_context)
-
-    @admin.action(description=gettext_lazy("Make a new secret"), permissions=["write"])
-    def make_a_new_secret(self, request: HttpRequest, queryset: Any) -> None:
-        """One at a time, for it is shown once. The old one is dead at once."""
-        endpoints = list(queryset[:2])
-        if len(endpoints) != 1:
-            messages.error(request, _("Choose one endpoint: its new secret is shown once."))
-            return
-        [endpoint] = endpoints
-        endpoint.secret = new_secret()
-        endpoint.save(update_fields=["secret"])
-        self._will_show(request, endpoint)
-
-    @admin.action(description=gettext_lazy("Send a test"), permissions=["write"])
-    def send_a_test(self, request: HttpRequest, queryset: Any) -> None:
-        now = timezone.now()
-        with transaction.atomic():
-            for endpoint in queryset:
-                outbox.enqueue(
-                    "endpoint_test",
-                    None,
-                    now=now,
-                    dedupe_key=f"endpoint_test:{now.isoformat()}:endpoint-{endpoint.pk}",
-                    channel=WEBHOOK,
-                    endpoint=endpoint,
-                )
-        messages.success(request, _("A test is on its way: the outbox shows what became of it."))
-
-
-@admin.register(OutboxMessage)
-class OutboxAdmin(RoleAdmin):
-    """Every message: what was sent to whom, and what could not be sent and why."""
-
-    roles = READ_ONLY
-    list_display = [
-        *["created_at", "kind", "channel", "recipient", "endpoint", "subject"],
-        *["state", "state_reason", "sent_at", "unreached_at"],
-    ]
-    list_filter = ["state", "channel", ("unreached_at", admin.EmptyFieldListFilter), "kind", "is_automatic"]
-    search_fields = ["subject_key", "subject", "recipient__email"]
-    list_select_related = ["recipient", "endpoint"]
-    actions = ["send_again"]
-
-    def has_send_permission(self, request: HttpRequest) -> bool:
-        return person_of(request).has_staff_role(StaffRole.DUTY_MANAGER)
-
-    @admin.action(description=gettext_lazy("Send again what was set aside"), permissions=["send"])
-    def send_again(self, request: HttpRequest, queryset: Any) -> None:
-        with transaction.atomic():
-            done = sum(outbox.requeue(message, now=timezone.now()) for message in queryset)
-        messages.success(request, _("%(count)s messages are queued again.") % {"count": done})

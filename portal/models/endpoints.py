@@ -130,6 +130,7 @@ class Endpoint(models.Model):
 
     history = HistoricalRecords(
         excluded_fields=[
+            "url",
             "secret",
             "previous_secret",
             "previous_secret_until",

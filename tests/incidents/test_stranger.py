@@ -7,6 +7,7 @@ of an answer holds the canary, real and invented names give the same answer, and
 import re
 from contextlib import contextmanager
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 import time_machine
@@ -26,7 +27,17 @@ from incidents.models import RCA, Article, Attachment, Incident, Message
 from maintenance.actions import enter_freeze, invitations
 from maintenance.models import Freeze
 from portal import announcing
-from portal.models import Announcement, ApiToken, Membership, Organisation, Service, ServiceSubscription, User
+from portal.models import (
+    Announcement,
+    ApiToken,
+    Endpoint,
+    Membership,
+    Organisation,
+    OutboxMessage,
+    Service,
+    ServiceSubscription,
+    User,
+)
 from tests.conftest import T0
 from tests.factories import CANARY, agent, incident
 from tests.incidents.rca_world import one_action, published
@@ -40,8 +51,10 @@ VERDICTS = {
     "page": """
         / announcements/ incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/
         maintenance/calendar/ maintenance/freezes/ profile/ sla/ status/ reports/
-        reports/{month}/ reports/{month}/csv/ reports/{month}/pdf/
+        reports/{month}/ reports/{month}/csv/ reports/{month}/pdf/ channels/ channels/format/
     """,
+    # the same for managers only: 403 for others
+    "manager page": "channels/new/",
     # a page of somebody's object: 404 for strangers
     "object": """
         incidents/{reference}/ incidents/{reference}/attachments/{pk}/ incidents/{reference}/confirmation/
@@ -57,6 +70,8 @@ VERDICTS = {
         incidents/{reference}/rca/pdf/
         maintenance/{reference}/rca/ maintenance/{reference}/rca/acceptance/
         maintenance/{reference}/rca/comments/ maintenance/{reference}/rca/pdf/
+        channels/{key}/ channels/{key}/change/ channels/{key}/rotation/ channels/{key}/removal/
+        channels/{key}/log/{pk}/
     """,
     # the same two of the API
     "api": """
@@ -218,6 +233,20 @@ def their_window(theirs):
     return world.announced(planner, approver, title=f"Work {CANARY}", services=[(own, "outage")])
 
 
+def their_webhooks(theirs):
+    """Nordwind's webhooks, and a message in their log; all but the keys is canary."""
+    made = Endpoint.objects.create(
+        name=CANARY,
+        url=f"https://hooks.example.com/{CANARY}",
+        use="webhooks",
+        organisation=theirs.organisation,
+    )
+    OutboxMessage.objects.create(
+        kind=CANARY, channel="webhook", endpoint=made, text=CANARY, state="sent", dedupe_key=CANARY
+    )
+    return made
+
+
 def dead_feed(person):
     """The address of a feed that was replaced since."""
     token = invitations.rotate_feed(person, now=T0)
@@ -238,7 +267,7 @@ def publish_rcas(made, window, author):
 @pytest.fixture
 def names(theirs):
     """Nordwind's values for every parameter of the URLconf, by the part of the address before it."""
-    window = their_window(theirs)
+    window, hooks = their_window(theirs), their_webhooks(theirs)
     publish_rcas(theirs, window, agent("author@briqmind.example", "Aut Or"))
     rows = {
         model._meta.model_name: model._base_manager.order_by("-pk").first() for model in apps.get_models()
@@ -254,6 +283,8 @@ def names(theirs):
         "knowledge": "their-guide",
         "maintenance": window.reference,
         "maintenance-windows": window.reference,
+        "channels": hooks.key,
+        "log": hooks.messages.get().pk,
         "consents": window.consents.get().pk,
         "freezes": Freeze.objects.get().pk,
         "{verb}": 1,
@@ -293,6 +324,7 @@ def invented(values):
         "maintenance": "MW-987654",
         "maintenance-windows": "MW-987654",
         "calendar": "no-such.ics",
+        "channels": UUID(int=987654),
     }
     return made_up | kept | named | {"key": f"{int_to_base36(987654)}-abc-def"}
 
@@ -345,7 +377,7 @@ def test_every_pattern_has_one_verdict():
 
 def test_an_anonymous_visitor_is_sent_to_sign_in(client, names):
     with Writes.noted() as writes:
-        for pattern in by_verdict("page", "object"):
+        for pattern in by_verdict("page", "manager page", "object"):
             for method, address, answer in same_for_both(client, pattern, names):
                 assert (answer.status_code, answer.url) == (302, f"/accounts/login/?next={address}"), method
     assert writes == []
@@ -428,6 +460,16 @@ def test_a_stranger_finds_nothing_of_others_on_their_own_pages(client, a1, their
                 assert answer.status_code in may_be, (method, address, answer.status_code)
                 assert theirs.reference not in str(answer.content)
         assert writes == [], pattern
+
+
+def test_a_page_for_managers_is_closed_to_a_member(client, a1, names):
+    client.force_login(a1)
+    with Writes.noted() as writes:
+        for pattern in by_verdict("manager page"):
+            for method, address, answer in same_for_both(client, pattern, names):
+                expected = 403 if method in ("GET", "HEAD", "POST") else 405
+                assert answer.status_code in (expected, 405), (method, address)
+    assert writes == []
 
 
 def test_a_customer_never_enters_the_admin(client, a1, names):

@@ -96,6 +96,7 @@ ACTIONS = """
 incidents.alarmsource make_token   no     no    yes   yes
 portal.endpoint make_a_new_secret  no     no    yes   yes
 portal.endpoint send_a_test        no     no    yes   yes
+portal.outboxmessage replay        no     yes   yes   yes
 portal.outboxmessage send_again    no     yes   yes   yes
 """
 VERBS = """
@@ -285,7 +286,13 @@ def bodies(world):
         }
         | formset("own_days")
         | formset("special_dates"),
-        "portal.endpoint": {"name": "New", "url": "https://hooks.example.com/new", "is_active": "on"},
+        "portal.endpoint": {
+            "name": "New",
+            "use": "pager",
+            "service": "webhook",
+            "url": "https://hooks.example.com/new",
+            "is_active": "on",
+        },
         "portal.organisation": {"name": "New", "slug": "new", "language": "en", "time_zone": "Europe/Berlin"}
         | formset("memberships")
         | formset("subscriptions"),

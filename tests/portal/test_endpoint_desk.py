@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 import time_machine
 from django.contrib.messages.storage.cookie import CookieStorage
@@ -14,6 +16,7 @@ from tests.conftest import T0
 pytestmark = pytest.mark.django_db
 PATH = "https://hooks.example.com/services/hush-hush"
 LIST = "/admin/portal/endpoint/"
+PAGER = {"name": "Room", "use": "pager", "service": "webhook", "url": PATH, "is_active": "on"}
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +57,7 @@ def everything_shown(client, endpoint) -> str:
 
 def test_a_new_secret_is_shown_once_and_travels_in_no_cookie(client, h1):
     client.force_login(h1)
-    answer = client.post(f"{LIST}add/", {"name": "Room", "url": PATH, "is_active": "on"})
+    answer = client.post(f"{LIST}add/", PAGER)
     made = Endpoint.objects.get()
     assert answer.status_code == 302
     assert made.secret not in told(answer)
@@ -65,7 +68,7 @@ def test_a_new_secret_is_shown_once_and_travels_in_no_cookie(client, h1):
     assert all(made.secret not in str(session.get_decoded()) for session in Session.objects.all())
 
 
-def test_a_new_secret_kills_the_old_one_and_is_shown_once(client, h1, room):
+def test_a_new_secret_is_shown_once_and_the_old_one_signs_along_for_a_day(client, h1, room):
     client.force_login(h1)
     old = room.secret
     answer = do(client, "make_a_new_secret", room)
@@ -78,6 +81,8 @@ def test_a_new_secret_kills_the_old_one_and_is_shown_once(client, h1, room):
     shown = everything_shown(client, room)
     assert room.secret not in shown
     assert old not in shown
+    assert room.signing_secrets(T0 + timedelta(hours=23)) == [room.secret, old]
+    assert room.signing_secrets(T0 + timedelta(hours=24)) == [room.secret]
     assert room.history.first().history_user == h1
 
 
@@ -98,21 +103,64 @@ def test_new_secrets_are_made_one_at_a_time(client, h1, room, acme):
     assert Endpoint.objects.get(pk=room.pk).secret == room.secret
 
 
-def test_who_may_not_write_sees_the_origin_and_never_the_path(client, g1, h1, room):
+def test_an_address_and_tokens_are_written_and_never_shown(client, h1, g1, room):
+    """Not even to who may write: the history names what is new, and never what it is."""
     client.force_login(h1)
-    changed = {"name": "Room of Acme", "url": f"{PATH}-2", "is_active": "on"}
+    Endpoint.objects.filter(pk=room.pk).update(service="slack")
+    secrets = {"access_token": "xoxb-hush-hush", "room_id": "C1", "signing_secret": "sign-hush-hush"}
+    changed = {"name": "Room of Acme", "url": f"{PATH}-2", "is_active": "on"} | secrets
     assert client.post(page(room), changed).status_code == 302
-    assert "hush-hush" in everything_shown(client, room)
-    client.force_login(g1)
-    shown = everything_shown(client, room)
-    assert "https://hooks.example.com/" in shown
-    assert "hush-hush" not in shown
+    room.refresh_from_db()
+    assert (room.url, room.access_token) == (f"{PATH}-2", "xoxb-hush-hush")
+    assert room.history.first().history_change_reason == "address, access token, signing secret"
+    assert client.post(page(room), {"name": "Kept", "is_active": "on", "room_id": "C1"}).status_code == 302
+    room.refresh_from_db()
+    assert (room.name, room.url, room.signing_secret) == ("Kept", f"{PATH}-2", "sign-hush-hush")
+    for user in (h1, g1):
+        client.force_login(user)
+        shown = everything_shown(client, room)
+        assert "https://hooks.example.com/" in shown
+        assert "hush-hush" not in shown
+
+
+def test_what_was_switched_off_by_itself_is_forgiven_when_it_is_switched_on(client, h1, room):
+    gone = {"is_active": False, "disabled_at": T0, "disabled_reason": "410 Gone", "failing_since": T0}
+    Endpoint.objects.filter(pk=room.pk).update(**gone)
+    client.force_login(h1)
+    assert "Switched off by itself" in client.get(f"{LIST}?works=disabled").content.decode()
+    assert client.post(page(room), {"name": room.name, "is_active": "on"}).status_code == 302
+    room.refresh_from_db()
+    assert (room.is_active, room.disabled_at, room.disabled_reason, room.failing_since) == (
+        *(True, None),
+        *("", None),
+    )
+
+
+def test_a_removed_one_is_looked_at_and_not_changed(client, h1, room):
+    Endpoint.objects.filter(pk=room.pk).update(removed_at=T0, is_active=False, url="", secret="")
+    client.force_login(h1)
+    assert "Room of Acme" in client.get(f"{LIST}?works=removed").content.decode()
+    assert client.get(page(room)).status_code == 200
+    assert client.post(page(room), {"name": "Back", "url": PATH, "is_active": "on"}).status_code == 403
+    do(client, "make_a_new_secret", room)
+    do(client, "send_a_test", room)
+    assert Endpoint.objects.get().secret == ""
+    assert not OutboxMessage.objects.exists()
+
+
+def test_an_organisation_has_one_dedicated_channel(client, h1, room, acme):
+    client.force_login(h1)
+    data = PAGER | {"use": "channel", "organisation": acme.pk}
+    assert "has a dedicated channel already" in client.post(f"{LIST}add/", data).content.decode()
+    answer = client.post(f"{LIST}add/", data | {"use": "webhooks", "events": "*"})
+    assert answer.status_code == 302
+    assert Endpoint.objects.get(use="webhooks").events == ["*"]
 
 
 @pytest.mark.parametrize("url", ["https://127.0.0.1/", "http://hooks.example.com/", "https://10.0.0.1/x"])
 def test_an_address_inside_is_refused_with_its_reason(client, h1, url):
     client.force_login(h1)
-    answer = client.post(f"{LIST}add/", {"name": "Room", "url": url, "is_active": "on"})
+    answer = client.post(f"{LIST}add/", PAGER | {"url": url})
     assert answer.status_code == 200
     assert answer.context["errors"]
     assert not Endpoint.objects.exists()
@@ -120,7 +168,7 @@ def test_an_address_inside_is_refused_with_its_reason(client, h1, url):
 
 def test_an_endpoint_cannot_belong_to_two(client, h1, g1, acme):
     client.force_login(h1)
-    data = {"name": "Room", "url": PATH, "person": g1.pk, "organisation": acme.pk}
+    data = PAGER | {"person": g1.pk, "organisation": acme.pk}
     answer = client.post(f"{LIST}add/", data)
     assert "not to both" in answer.content.decode()
     assert not Endpoint.objects.exists()

@@ -12,6 +12,7 @@ from django.utils import timezone
 from incidents import actions, desk
 from incidents.defaults import ensure_defaults
 from incidents.intake import inbox
+from incidents.management.demo_channels import load_channels
 from incidents.management.demo_communication import Communication
 from incidents.management.demo_rca import load_rca
 from incidents.models import (
@@ -96,6 +97,7 @@ class Command(BaseCommand):
         self.load_today()
         self.alarm_of_last_week()
         load_rca(self.people, self.now)
+        load_channels(Organisation.objects.get(slug="acme"), self.people["ada"], self.now)
         sweep(self.now)
         self.stdout.write(f"Loaded {Incident.objects.count()} incidents.")
 
@@ -152,6 +154,7 @@ class Command(BaseCommand):
                 calendar=calendar,
                 communication_plan=CommunicationPlan.objects.order_by("pk")[0],
                 has_bridge=has_bridge,
+                has_dedicated_channel=has_bridge,
             )
         CannedText.objects.create(
             title="We are looking",
