@@ -5,6 +5,7 @@ of an answer holds the canary, real and invented names give the same answer, and
 """
 
 import re
+import uuid
 from contextlib import contextmanager
 from urllib.parse import quote
 
@@ -27,6 +28,7 @@ from maintenance.actions import enter_freeze, invitations
 from maintenance.models import Freeze
 from portal import announcing
 from portal.models import Announcement, ApiToken, Membership, Organisation, Service, ServiceSubscription, User
+from tests.chat_senders import channel
 from tests.conftest import T0
 from tests.factories import CANARY, agent, incident
 from tests.incidents.rca_world import one_action, published
@@ -120,6 +122,8 @@ VERDICTS = {
     """,
     # for alarm sources and their own tokens: nobody else comes in, signed in or not
     "source": "api/v1/alarms/alertmanager/ api/v1/alarms/generic/ api/v1/alarms/grafana/",
+    # for Slack and Mattermost, by their signature: nobody else comes in, whatever key they ask for
+    "channel": "api/v1/channels/mattermost/{key}/ api/v1/channels/slack/{key}/",
     # a private address that is its own key: a dead one and an invented one are alike, for everybody
     "key": "calendar/{token}.ics",
     # for machines and load balancers; nobody's data
@@ -277,6 +281,7 @@ def names(theirs):
         "admin": "incidents",
         "confirm-email": "MQ:1a:b",
         "key": f"{int_to_base36(theirs.reporter_id)}-abc-def",
+        **{name: channel(theirs.organisation, name, name=CANARY).key for name in ("slack", "mattermost")},
     }
 
 
@@ -292,6 +297,8 @@ def invented(values):
         "maintenance": "MW-987654",
         "maintenance-windows": "MW-987654",
         "calendar": "no-such.ics",
+        "slack": uuid.uuid4(),
+        "mattermost": uuid.uuid4(),
     }
     return made_up | kept | named | {"key": f"{int_to_base36(987654)}-abc-def"}
 
@@ -389,6 +396,18 @@ def test_an_alarm_source_s_address_is_for_nobody_else(client, names, who, reques
             for method, address, answer in same_for_both(client, pattern, names):
                 assert answer.status_code == 401, (method, address)
                 assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert writes == []
+
+
+@pytest.mark.parametrize("who", ["", "a1", "g1"])
+def test_a_channel_s_address_is_for_its_service_only(client, names, who, request):
+    if who:
+        client.force_login(request.getfixturevalue(who))
+    with Writes.noted() as writes:
+        for pattern in by_verdict("channel"):
+            for method, address, answer in same_for_both(client, pattern, names):
+                assert answer.status_code == 401, (method, address)
+                assert answer.headers["WWW-Authenticate"] == "Signature"
     assert writes == []
 
 
