@@ -38,6 +38,7 @@ from portal.models import (
     ServiceSubscription,
     User,
 )
+from tests.chat_senders import channel
 from tests.conftest import T0
 from tests.factories import CANARY, agent, incident
 from tests.incidents.rca_world import one_action, published
@@ -136,6 +137,8 @@ VERDICTS = {
     """,
     # for alarm sources and their own tokens: nobody else comes in, signed in or not
     "source": "api/v1/alarms/alertmanager/ api/v1/alarms/generic/ api/v1/alarms/grafana/",
+    # for Slack and Mattermost, by their signature: nobody else comes in, whatever key they ask for
+    "channel": "api/v1/channels/mattermost/{key}/ api/v1/channels/slack/{key}/",
     # a private address that is its own key: a dead one and an invented one are alike, for everybody
     "key": "calendar/{token}.ics",
     # for machines and load balancers; nobody's data
@@ -309,6 +312,7 @@ def names(theirs):
         "admin": "incidents",
         "confirm-email": "MQ:1a:b",
         "key": f"{int_to_base36(theirs.reporter_id)}-abc-def",
+        **{name: channel(theirs.organisation, name, name=CANARY).key for name in ("slack", "mattermost")},
     }
 
 
@@ -325,6 +329,8 @@ def invented(values):
         "maintenance-windows": "MW-987654",
         "calendar": "no-such.ics",
         "channels": UUID(int=987654),
+        "slack": UUID(int=987655),
+        "mattermost": UUID(int=987655),
     }
     return made_up | kept | named | {"key": f"{int_to_base36(987654)}-abc-def"}
 
@@ -422,6 +428,18 @@ def test_an_alarm_source_s_address_is_for_nobody_else(client, names, who, reques
             for method, address, answer in same_for_both(client, pattern, names):
                 assert answer.status_code == 401, (method, address)
                 assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert writes == []
+
+
+@pytest.mark.parametrize("who", ["", "a1", "g1"])
+def test_a_channel_s_address_is_for_its_service_only(client, names, who, request):
+    if who:
+        client.force_login(request.getfixturevalue(who))
+    with Writes.noted() as writes:
+        for pattern in by_verdict("channel"):
+            for method, address, answer in same_for_both(client, pattern, names):
+                assert answer.status_code == 401, (method, address)
+                assert answer.headers["WWW-Authenticate"] == "Signature"
     assert writes == []
 
 

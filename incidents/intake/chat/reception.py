@@ -48,8 +48,13 @@ def dedupe_key(endpoint: Endpoint, spoken_id: str) -> str:
 
 
 def is_our_own(endpoint: Endpoint, spoken: Spoken) -> bool:
-    """Whether we wrote it: Mattermost sends what our bot began a thread with back to us, as anybody's words."""
-    return ChatThread.objects.filter(endpoint=endpoint, thread_id=spoken.id).exists()
+    """Whether we wrote it. Slack marks bots; Mattermost sends what our bot says back as anybody's words.
+
+    Then it is what a thread of ours began with, or it begins as all that we post there does: with a subject
+    whose brackets are escaped (`portal.channels`).
+    """
+    is_ours = endpoint.service == Endpoint.Service.MATTERMOST and spoken.text.startswith("**\\[")
+    return is_ours or ChatThread.objects.filter(endpoint=endpoint, thread_id=spoken.id).exists()
 
 
 def incident_of(endpoint: Endpoint, spoken: Spoken) -> Incident | None:
