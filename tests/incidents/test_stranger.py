@@ -113,6 +113,11 @@ VERDICTS = {
         api/v1/incidents/{reference}/rca/draft/ api/v1/incidents/{reference}/rca/publication/
         api/v1/incidents/{reference}/rca/recurrences/ api/v1/incidents/{reference}/rca/review/
         api/v1/incidents/{reference}/rca/submission/
+        api/v1/incidents/{reference}/bridge/ api/v1/incidents/{reference}/bridge/closing/
+        api/v1/incidents/{reference}/bridge/decisions/ api/v1/incidents/{reference}/bridge/notes/
+        api/v1/incidents/{reference}/bridge/parts/ api/v1/incidents/{reference}/bridge/presence/
+        api/v1/incidents/{reference}/bridge/side-notes/ api/v1/incidents/{reference}/bridge/steps/
+        api/v1/incidents/{reference}/bridge/steps/{step}/completion/
         api/v1/maintenance-windows/{reference}/rca/
         api/v1/maintenance-windows/{reference}/rca/acceptance/
         api/v1/maintenance-windows/{reference}/rca/actions/
@@ -302,6 +307,7 @@ def names(theirs):
         "{number}": "move_action",
         "as": theirs.organisation.slug,
         "recurrence": theirs.pk,
+        "steps": 1,
         "decide": "discard",
         "outage": "update",
         "reports": "2026-03",
