@@ -17,6 +17,8 @@ from incidents.models import (
     Alarm,
     ArticleVersion,
     Attachment,
+    BridgeRole,
+    BridgeStep,
     Channel,
     Contest,
     InboundMessage,
@@ -31,7 +33,7 @@ from incidents.models import (
 from incidents.standard import Situation, update_form
 from portal.models import User
 from portal.standard_form import StandardForm
-from portal.templatetags.portal_tags import day
+from portal.templatetags.portal_tags import day, moment
 
 HIDDEN = frozenset({"status_update_accepted"})
 
@@ -70,12 +72,14 @@ class TimelineItem:
         return "words" if self.message is not None or self.plan is not None else "fact"
 
 
-def timeline_items(incident: Incident, user: User) -> list[TimelineItem]:
-    """What `user` may read of the incident's timeline, oldest first."""
-    events = list(
-        IncidentEvent.objects.visible_to(user).filter(incident=incident).select_related("by").order_by("pk")
-    )
-    events = [event for event in events if event.kind not in HIDDEN]
+def timeline_items(
+    incident: Incident, user: User, *, since: datetime | None = None, latest: int | None = None
+) -> list[TimelineItem]:
+    """What `user` may read of the incident's timeline, oldest first: all, or the `latest` recorded `since`."""
+    visible = IncidentEvent.objects.visible_to(user).filter(incident=incident).exclude(kind__in=HIDDEN)
+    if since is not None:
+        visible = visible.filter(recorded_at__gte=since)
+    events = list(visible.select_related("by").order_by("-pk")[:latest])[::-1]
     found = _Found(events, incident, user)
     return [item_of(event, found, user) for event in events]
 
@@ -103,7 +107,8 @@ class _Found:
         people |= {event.payload.get("assignee_to") for event in events}
         for event in events:
             people |= {*event.payload.get("people", ()), *event.payload.get("escalated_to", ())}
-            people.add(event.payload.get("person"))
+            people |= {event.payload.get("person"), event.payload.get("person_to")}
+        self.steps = rows(BridgeStep.objects.select_related("owner"), "step")
         self.alarms = rows(Alarm.objects.all(), "alarm")
         self.people = User.objects.in_bulk(people - {None})
         self.inbound = InboundMessage.objects.in_bulk(self._mails(events)) if user.is_agent else {}
@@ -279,6 +284,15 @@ def _with_alarm(words: str, facts: dict[str, Any], found: _Found) -> str:
     return f"{words}: {alarm.title}" if alarm and alarm.incident_id == found.incident.pk else words
 
 
+def _step_sentence(facts: dict[str, Any], found: _Found) -> str:
+    step = found.steps[facts["step"]]
+    return _("agreed the next step: %(text)s (%(name)s, by %(moment)s)") % {
+        "text": step.text,
+        "name": step.owner,
+        "moment": moment(step.due_at),
+    }
+
+
 def _release_version(facts: dict[str, Any], found: _Found) -> str:
     return found.releases[facts["release"]].version
 
@@ -348,11 +362,14 @@ SENTENCES: dict[str, Callable[[dict[str, Any], _Found], str]] = {
     ),
     "escalation_answered": lambda f, r: _("answered the escalation"),
     "bridge_opened": lambda f, r: _("opened the live bridge"),
-    "bridge_role_given": lambda f, r: _("gave a part on the bridge"),
+    "bridge_role_given": lambda f, r: (
+        _("%(part)s is now %(name)s")
+        % {"part": BridgeRole(f["role"]).label, "name": r.people.get(f["person_to"])}
+    ),
     "bridge_noted": lambda f, r: _("said on the bridge"),
     "bridge_decided": lambda f, r: _("decided on the bridge"),
-    "bridge_step_agreed": lambda f, r: _("agreed a next step on the bridge"),
-    "bridge_step_done": lambda f, r: _("a step agreed on the bridge is done"),
+    "bridge_step_agreed": _step_sentence,
+    "bridge_step_done": lambda f, r: _("done: %(text)s") % {"text": r.steps.get(f["step"])},
     "bridge_closed": lambda f, r: _("closed the live bridge"),
     "outage_joined": lambda f, r: _("put it under a common outage"),
     "outage_left": lambda f, r: _("took it out of the common outage"),
