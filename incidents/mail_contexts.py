@@ -9,10 +9,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from incidents import present
+from incidents.bridge_summary import summary_of
 from incidents.models import (
     ActionPlan,
     Alarm,
     ArticleVersion,
+    Bridge,
+    BridgeStep,
     Contest,
     InboundMessage,
     Incident,
@@ -46,7 +49,7 @@ def context_of(incident: Incident, event: IncidentEvent, recipient: User | None)
         "clocks": [view for view in present.current_clocks(views) if view.kind != "rca"],
         "rca_clock": next((v for v in present.current_clocks(views) if v.kind == "rca"), None),
         "clock": _clock_named(facts.get("clock"), views),
-        "percent": facts.get("step", "").split("%")[0],
+        "percent": str(facts.get("step", "")).split("%")[0],
         "message": _one(Message, facts.get("message")),
         "update": update,
         "form": update_form(update) if update else None,
@@ -66,6 +69,24 @@ def context_of(incident: Incident, event: IncidentEvent, recipient: User | None)
         "alarm": _one(Alarm, facts.get("alarm")),
         "inbound": _one(InboundMessage, facts.get("inbound")),
         "original": _one(Incident, facts.get("duplicate_of")),
+        **_bridge_context(incident, facts, recipient),
+    }
+
+
+def _bridge_context(incident: Incident, facts: dict[str, Any], recipient: User | None) -> dict[str, Any]:
+    """The live bridge that an event is about, which is one page for both sides.
+
+    The conference is for people: who reads along in a room is known to nobody.
+    """
+    bridge = _one(Bridge, facts.get("bridge"))
+    if bridge is None:
+        return {}
+    return {
+        "bridge": bridge,
+        "url": f"{settings.SITE_URL}{incident.get_absolute_url()}bridge/",
+        "conference_url": bridge.conference_url if recipient else "",
+        "step": _one(BridgeStep, facts.get("step")),
+        "bridge_summary": summary_of(bridge),
     }
 
 

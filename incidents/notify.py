@@ -17,6 +17,8 @@ from django.conf import settings
 from incidents import audiences
 from incidents.mail_contexts import context_of, is_public_still
 from incidents.models import (
+    Bridge,
+    BridgeStep,
     Channel,
     Clock,
     InboundMessage,
@@ -119,6 +121,26 @@ def paged(incident: Incident, event: IncidentEvent | None, now: datetime) -> Ite
         yield Heard(person, channels, payload.get("is_every_channel", True), endpoint_of(person))
 
 
+def called_to_bridge(incident: Incident, event: IncidentEvent | None, now: datetime) -> Iterator[Heard]:
+    """The owner, whoever is on call and the duty manager: by mail and pager at once."""
+    for role in (Involved.OWNER, Involved.ON_CALL, Involved.DUTY_MANAGER):
+        for person in audiences.people(role, incident, now):
+            yield Heard(person, ("email", "webhook"), True, endpoint_of(person))
+
+
+def given_a_step(*, is_for_staff: bool) -> Audience:
+    """The owner of a step, where they are not on the bridge to hear of it."""
+
+    def audience(incident: Incident, event: IncidentEvent | None, now: datetime) -> Iterator[Heard]:
+        step = BridgeStep.objects.get(pk=event.payload["step"]) if event else None
+        if step is None or step.owner.is_agent != is_for_staff:
+            return
+        if not step.bridge.presences.filter(person=step.owner, left_at=None).exists():
+            yield Heard(step.owner)
+
+    return audience
+
+
 def duty_managers(incident: Incident, event: IncidentEvent | None, now: datetime) -> Iterator[Heard]:
     return (Heard(person) for person in audiences.duty_managers())
 
@@ -196,13 +218,21 @@ NOTICES: dict[str, list[Notice]] = {
     "customer_escalated": [],
     "escalation_raised": [],
     "escalation_answered": [],
-    "bridge_opened": [],
+    "bridge_opened": [
+        to_customer("bridge_opened", Topic.PROGRESS),
+        Notice("staff_bridge_opened", called_to_bridge, is_for_staff=True),
+    ],
     "bridge_role_given": [],
     "bridge_noted": [],
     "bridge_decided": [],
-    "bridge_step_agreed": [],
+    "bridge_step_agreed": [
+        Notice("bridge_step_given", given_a_step(is_for_staff=False), is_automatic=False),
+        Notice(
+            "staff_bridge_step_given", given_a_step(is_for_staff=True), is_for_staff=True, is_automatic=False
+        ),
+    ],
     "bridge_step_done": [],
-    "bridge_closed": [],
+    "bridge_closed": [by_person("bridge_closed", Topic.PROGRESS)],
     "promise_changed": [to_customer("promise_changed", Topic.PROGRESS)],
     "clock_corrected": [],
     "mail_held": [to_staff("staff_mail_held")],
@@ -262,7 +292,7 @@ def _queue(incident: Incident, event: IncidentEvent, notice: Notice, heard: Hear
             facts=facts,
             subject_key=incident.reference,
             collapse_key=_collapse_key(incident, event, channel),
-            is_automatic=notice.is_automatic,
+            is_automatic=notice.is_automatic or event.by_id is None,
             priority=_priority(incident),
             channel=channel,
             endpoint=heard.endpoint,
@@ -332,6 +362,17 @@ def why_not(message: OutboxMessage) -> str:
         return "somebody has decided on the mail meanwhile"
     if message.kind == "promise_late" and not _is_late_still(incident, event):
         return "what was late has been delivered meanwhile"
+    return _why_not_about_bridge(message.kind, event)
+
+
+def _why_not_about_bridge(kind: str, event: IncidentEvent) -> str:
+    """Nobody is called to a closed bridge, nor given a step that is done."""
+    if kind.endswith("bridge_opened"):
+        is_open = Bridge.objects.open().filter(pk=event.payload["bridge"]).exists()
+        return "" if is_open else "the bridge is closed meanwhile"
+    if kind.endswith("bridge_step_given"):
+        is_owed = BridgeStep.objects.filter(pk=event.payload["step"], done_at=None).exists()
+        return "" if is_owed else "the step is done meanwhile"
     return ""
 
 

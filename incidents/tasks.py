@@ -6,6 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from incidents import report_mail, summaries
+from incidents.bridge_sweep import sweep_bridges as look_at_bridges
 from incidents.intake import inbox, mailbox
 from incidents.intake.alarms.heartbeat import sweep_silence
 from incidents.intake.alarms.windows import sweep_windows as sweep_overruns
@@ -31,6 +32,11 @@ def poll_mailbox() -> int:
 @shared_task
 def sweep_alarm_sources() -> int:
     return sweep_silence(timezone.now())
+
+
+@shared_task
+def sweep_bridges() -> dict[str, int]:
+    return look_at_bridges(timezone.now())
 
 
 @shared_task

@@ -12,11 +12,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from incidents import present
+from incidents.bridge_summary import summary_of
 from incidents.models import (
     ActionPlan,
     Alarm,
     ArticleVersion,
     Attachment,
+    Bridge,
     BridgeRole,
     BridgeStep,
     Channel,
@@ -107,9 +109,12 @@ class _Found:
         people |= {event.payload.get("assignee_to") for event in events}
         for event in events:
             people |= {*event.payload.get("people", ()), *event.payload.get("escalated_to", ())}
-            people |= {event.payload.get("person"), event.payload.get("person_to")}
-        self.steps = rows(BridgeStep.objects.select_related("owner"), "step")
+            people.add(event.payload.get("person"))
+            people.add(event.payload.get("person_to"))
         self.alarms = rows(Alarm.objects.all(), "alarm")
+        self.bridges = self._unsummed(events)
+        agreed = [event.payload["step"] for event in events if event.kind.startswith("bridge_step_")]
+        self.bridge_steps = BridgeStep.objects.select_related("owner").in_bulk(agreed) if agreed else {}
         self.people = User.objects.in_bulk(people - {None})
         self.inbound = InboundMessage.objects.in_bulk(self._mails(events)) if user.is_agent else {}
         self.attachments: dict[int | None, list[Attachment]] = {}
@@ -122,6 +127,13 @@ class _Found:
             return {}
         situation = Situation.of(self.incident)
         return {pk: update_form(update, situation) for pk, update in self.updates.items()}
+
+    def _unsummed(self, events: list[IncidentEvent]) -> dict[int, Bridge]:
+        """The bridges that closed by themselves: nobody wrote their summary."""
+        closed = [e for e in events if e.kind == "bridge_closed" and e.payload["message"] is None]
+        ids = [event.payload["bridge"] for event in closed]
+        bridges = Bridge.objects.select_related("incident__organisation", "opened_by")
+        return bridges.in_bulk(ids) if ids else {}
 
     def _mails(self, events: list[IncidentEvent]) -> set[int]:
         named = {event.payload.get("inbound") for event in events}
@@ -198,6 +210,8 @@ def _reason(event: IncidentEvent, found: _Found) -> str:
         return found.contests[event.payload["contest"]].reason
     if event.kind == "contest_decided":
         return found.contests[event.payload["contest"]].decision_reason
+    if event.kind == "bridge_closed" and event.payload["bridge"] in found.bridges:
+        return summary_of(found.bridges[event.payload["bridge"]])
     return ""
 
 
@@ -284,13 +298,15 @@ def _with_alarm(words: str, facts: dict[str, Any], found: _Found) -> str:
     return f"{words}: {alarm.title}" if alarm and alarm.incident_id == found.incident.pk else words
 
 
+def _part_sentence(facts: dict[str, Any], found: _Found) -> str:
+    told = {"part": BridgeRole(facts["role"]).label, "name": found.people.get(facts["person_to"])}
+    return _("gave a part on the bridge: %(part)s is %(name)s") % told
+
+
 def _step_sentence(facts: dict[str, Any], found: _Found) -> str:
-    step = found.steps[facts["step"]]
-    return _("agreed the next step: %(text)s (%(name)s, by %(moment)s)") % {
-        "text": step.text,
-        "name": step.owner,
-        "moment": moment(step.due_at),
-    }
+    step = found.bridge_steps[facts["step"]]
+    told = {"text": step.text, "name": step.owner, "moment": moment(step.due_at)}
+    return _("agreed a next step on the bridge: %(text)s (%(name)s, by %(moment)s)") % told
 
 
 def _release_version(facts: dict[str, Any], found: _Found) -> str:
@@ -362,14 +378,13 @@ SENTENCES: dict[str, Callable[[dict[str, Any], _Found], str]] = {
     ),
     "escalation_answered": lambda f, r: _("answered the escalation"),
     "bridge_opened": lambda f, r: _("opened the live bridge"),
-    "bridge_role_given": lambda f, r: (
-        _("%(part)s is now %(name)s")
-        % {"part": BridgeRole(f["role"]).label, "name": r.people.get(f["person_to"])}
-    ),
+    "bridge_role_given": _part_sentence,
     "bridge_noted": lambda f, r: _("said on the bridge"),
     "bridge_decided": lambda f, r: _("decided on the bridge"),
     "bridge_step_agreed": _step_sentence,
-    "bridge_step_done": lambda f, r: _("done: %(text)s") % {"text": r.steps.get(f["step"])},
+    "bridge_step_done": lambda f, r: (
+        _("finished a step agreed on the bridge: %(text)s") % {"text": r.bridge_steps[f["step"]].text}
+    ),
     "bridge_closed": lambda f, r: _("closed the live bridge"),
     "outage_joined": lambda f, r: _("put it under a common outage"),
     "outage_left": lambda f, r: _("took it out of the common outage"),

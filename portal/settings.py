@@ -239,6 +239,7 @@ CELERY_BEAT_SCHEDULE = {
     "mailbox": {"task": "incidents.tasks.poll_mailbox", "schedule": IMAP_POLL_SECONDS},
     "alarm sources": {"task": "incidents.tasks.sweep_alarm_sources", "schedule": 15.0},
     "clocks": {"task": "incidents.tasks.sweep_incidents", "schedule": 5.0},
+    "bridges": {"task": "incidents.tasks.sweep_bridges", "schedule": 15.0},
     "maintenance": {"task": "maintenance.tasks.sweep_maintenance", "schedule": 5.0},
     "windows": {"task": "incidents.tasks.sweep_windows", "schedule": 5.0},
     "service status": {"task": "portal.tasks.tell_status", "schedule": 15.0},

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from incidents.bridge_sweep import sweep_bridges
 from incidents.intake import inbox
 from incidents.intake.alarms.heartbeat import sweep_silence
 from incidents.intake.alarms.windows import sweep_windows
@@ -24,7 +25,7 @@ class Command(BaseCommand):
         windows = sweep_maintenance(timezone.now())
         done = {"windows": windows} | sweep_windows(timezone.now()) | sweep(timezone.now())
         done["silent sources"] = sweep_silence(timezone.now())
-        done |= sweep_rca(timezone.now())
+        done |= sweep_bridges(timezone.now()) | sweep_rca(timezone.now())
         done["summaries"] = send_daily_summaries(timezone.now())
         done["announcements"] = announcing.publish_due(timezone.now())
         done["service states told"] = status_mails.tell_status(timezone.now())
