@@ -12,12 +12,22 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from incidents import alarm_desk, desk, inbox_desk, outage_desk, plan_desk, promise_desk, rca_desk, rota_desk
+from incidents import (
+    alarm_desk,
+    bridge_view,
+    desk,
+    inbox_desk,
+    outage_desk,
+    plan_desk,
+    promise_desk,
+    rca_desk,
+    rota_desk,
+)
 from incidents.models import (
     Article,
     ArticleVersion,
@@ -81,7 +91,7 @@ class IncidentAdmin(RoleAdmin):
         css = {"all": ["css/tokens.css", "css/labels.css", "css/desk.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
-        visible = Incident.objects.visible_to(person_of(request))
+        visible = bridge_view.with_open_bridge(Incident.objects.visible_to(person_of(request)))
         return visible.order_by(F("next_due_at").asc(nulls_last=True), "pk")
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:
@@ -121,11 +131,12 @@ class IncidentAdmin(RoleAdmin):
         return format_html('<span class="level">{}</span> {}', incident.level, claimed)
 
     @admin.display(description=gettext_lazy("Incident"), ordering="pk")
-    def what(self, incident: Incident) -> str | SafeString:
-        words = f"{incident.reference} {incident.title}"
-        if not incident.is_major:
-            return words
-        return format_html('{} <span class="label label-major">{}</span>', words, _("Major incident"))
+    def what(self, incident: Incident) -> SafeString:
+        labels = [("major", _("Major incident"))] if incident.is_major else []
+        if getattr(incident, "has_open_bridge", False):
+            labels.append(("met", _("bridge open")))
+        shown = format_html_join("", ' <span class="label label-{}">{}</span>', labels)
+        return format_html("{} {}{}", incident.reference, incident.title, shown)
 
     @admin.display(description=gettext_lazy("Status"), ordering="status")
     def state_label(self, incident: Incident) -> SafeString:

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from incidents import actions, notify, paging_view, present
+from incidents import actions, bridge_view, notify, paging_view, present
 from incidents.models import (
     RCA,
     Article,
@@ -134,6 +134,7 @@ def desk_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "has_lost_page": any(page.is_lost for page in pages),
         "rca": RCA.objects.filter(incident=incident.parent_id or incident.pk).first(),
         "should_not_have_been": prevented_by(incident, person_of(request)),
+        "bridge_door": bridge_view.door_of(incident, person_of(request)),
     }
 
 

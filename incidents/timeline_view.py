@@ -79,12 +79,14 @@ class TimelineItem:
         return "words" if self.message is not None or self.plan is not None else "fact"
 
 
-def timeline_items(incident: Incident, user: User) -> list[TimelineItem]:
-    """What `user` may read of the incident's timeline, oldest first."""
-    events = list(
-        IncidentEvent.objects.visible_to(user).filter(incident=incident).select_related("by").order_by("pk")
-    )
-    events = [event for event in events if event.kind not in HIDDEN]
+def timeline_items(
+    incident: Incident, user: User, *, since: datetime | None = None, latest: int | None = None
+) -> list[TimelineItem]:
+    """What `user` may read of the incident's timeline, oldest first: all, or the `latest` recorded `since`."""
+    visible = IncidentEvent.objects.visible_to(user).filter(incident=incident).exclude(kind__in=HIDDEN)
+    if since is not None:
+        visible = visible.filter(recorded_at__gte=since)
+    events = list(visible.select_related("by").order_by("-pk")[:latest])[::-1]
     found = _Found(events, incident, user)
     return [item_of(event, found, user) for event in events]
 

@@ -1,6 +1,6 @@
 from django.urls import path, register_converter
 
-from incidents import original_views, rca_views, report_pages, views
+from incidents import bridge_views, original_views, rca_views, report_pages, views
 from portal.converters import ReferenceConverter
 
 register_converter(ReferenceConverter, "reference")
@@ -32,6 +32,48 @@ urlpatterns = [
         original_views.original,
         name="original",
     ),
+    # its live bridge: the same addresses for both sides
+    path("incidents/<reference:reference>/bridge/", bridge_views.bridge, name="bridge"),
+    path("incidents/<reference:reference>/bridge/live/", bridge_views.live, name="bridge_live"),
+    path("incidents/<reference:reference>/bridge/opening/", bridge_views.opening, name="bridge_opening"),
+    path("incidents/<reference:reference>/bridge/presence/", bridge_views.presence, name="bridge_presence"),
+    path("incidents/<reference:reference>/bridge/leaving/", bridge_views.leaving, name="bridge_leaving"),
+    path(
+        "incidents/<reference:reference>/bridge/notes/",
+        bridge_views.do,
+        {"deed": "note"},
+        name="bridge_notes",
+    ),
+    path(
+        "incidents/<reference:reference>/bridge/side-notes/",
+        bridge_views.do,
+        {"deed": "side_note"},
+        name="bridge_side_notes",
+    ),
+    path(
+        "incidents/<reference:reference>/bridge/decisions/",
+        bridge_views.do,
+        {"deed": "decision"},
+        name="bridge_decisions",
+    ),
+    path(
+        "incidents/<reference:reference>/bridge/steps/",
+        bridge_views.do,
+        {"deed": "step"},
+        name="bridge_steps",
+    ),
+    path(
+        "incidents/<reference:reference>/bridge/steps/<int:pk>/completion/",
+        bridge_views.completion,
+        name="bridge_completion",
+    ),
+    path(
+        "incidents/<reference:reference>/bridge/parts/",
+        bridge_views.do,
+        {"deed": "part"},
+        name="bridge_parts",
+    ),
+    path("incidents/<reference:reference>/bridge/closing/", bridge_views.closing, name="bridge_closing"),
     # the monthly report; for staff of all organisations
     path("reports/", report_pages.months, name="reports"),
     path("reports/all/", report_pages.latest, name="report_latest"),

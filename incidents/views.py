@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import condition, require_http_methods, require_safe
 
-from incidents import actions, notify, paging_view, present, promise_words
+from incidents import actions, bridge_view, notify, paging_view, present, promise_words
 from incidents.forms import (
     ConfirmForm,
     ContestForm,
@@ -55,9 +55,8 @@ def get_incident(request: HttpRequest, reference: str) -> Incident:
 def incident_list(request: HttpRequest) -> HttpResponse:
     form = FilterForm(request.GET or None, user=person_of(request))
     found = form.apply(Incident.objects.visible_to(person_of(request)))
-    found = (
-        found.select_related("organisation", "assignee").prefetch_related("services").order_by(*form.order)
-    )
+    found = bridge_view.with_open_bridge(found).select_related("organisation", "assignee")
+    found = found.prefetch_related("services").order_by(*form.order)
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
     query = request.GET.copy()
     query.pop("page", None)
@@ -200,6 +199,7 @@ def detail_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "running_windows": window_view.running_for(user, incident.organisation),
         "has_rca": bool(copies_for_incident(incident, user)),
         "should_not_have_been": prevented_by(incident, user),
+        "bridge_door": bridge_view.door_of(incident, user),
     }
 
 

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
+from incidents import bridge_view
 from incidents.models import Incident, Status
 from maintenance import window_view
 from portal.access import person_of
@@ -27,7 +28,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "waiting": incidents.filter(status__in=[Status.WAITING_FOR_CUSTOMER, Status.RESOLVED]).order_by(
             "-last_changed_at"
         )[:10],
-        "open": incidents.unresolved().order_by("next_due_at", "pk")[:20],
+        "open": bridge_view.with_open_bridge(incidents.unresolved()).order_by("next_due_at", "pk")[:20],
         "recent": incidents.filter(status=Status.CLOSED).order_by("-closed_at")[:5],
         "services": service_rows(user, now),
         "pinned": announcements.filter(is_pinned=True).current(now),

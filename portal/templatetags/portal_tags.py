@@ -99,6 +99,12 @@ def hour(value: datetime | None) -> str:
 
 
 @register.filter
+def hour_with_zone(value: datetime | None) -> str:
+    """“14:30 UTC+3”, for what happened within the hours that a page is about."""
+    return f"{hour(value)} {zone_label(timezone.localtime(value))}" if value else ""
+
+
+@register.filter
 def moment_in(value: datetime | None, zone: str) -> str:
     """The moment in a zone that is not the reader's, such as a maintenance window's own."""
     with timezone.override(zone_info(zone)):

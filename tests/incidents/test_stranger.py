@@ -6,6 +6,7 @@ of an answer holds the canary, real and invented names give the same answer, and
 
 import re
 from contextlib import contextmanager
+from datetime import timedelta
 from urllib.parse import quote
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from rest_framework.test import APIClient
 from incidents import actions
 from incidents.defaults import plan_for
 from incidents.desk import write_version
-from incidents.models import RCA, Article, Attachment, Incident, Message
+from incidents.models import RCA, Article, Attachment, BridgeStep, Incident, Message, SupportPlan
 from maintenance.actions import enter_freeze, invitations
 from maintenance.models import Freeze
 from portal import announcing
@@ -60,6 +61,12 @@ VERDICTS = {
     "object": """
         incidents/{reference}/ incidents/{reference}/attachments/{pk}/ incidents/{reference}/confirmation/
         incidents/{reference}/contest/ incidents/{reference}/escalation/ incidents/{reference}/messages/{pk}/original/
+        incidents/{reference}/bridge/ incidents/{reference}/bridge/live/ incidents/{reference}/bridge/opening/
+        incidents/{reference}/bridge/presence/ incidents/{reference}/bridge/leaving/
+        incidents/{reference}/bridge/notes/ incidents/{reference}/bridge/side-notes/
+        incidents/{reference}/bridge/decisions/ incidents/{reference}/bridge/steps/
+        incidents/{reference}/bridge/steps/{pk}/completion/ incidents/{reference}/bridge/parts/
+        incidents/{reference}/bridge/closing/
         incidents/{reference}/now/ incidents/{reference}/original/ incidents/{reference}/rca/
         incidents/{reference}/reopening/ incidents/{reference}/replies/ incidents/{reference}/timeline/
         incidents/{reference}/withdrawal/ knowledge/{slug}/ maintenance/{reference}/calendar.ics
@@ -222,6 +229,11 @@ def theirs(b1, g1, nordwind, acme):
     upload = SimpleUploadedFile(f"{CANARY}.txt", CANARY.encode())
     made = incident(b1, T0, title=f"{CANARY} down", description=CANARY, files=[upload])
     actions.add_note(made, by=g1, now=T0, channel="admin", text=f"internal {CANARY}")
+    SupportPlan.objects.filter(organisation=nordwind).update(has_bridge=True)
+    bridge = actions.open_bridge(made, by=b1, now=T0, channel="bridge")
+    said = {"by": b1, "now": T0, "channel": "bridge"}
+    actions.note_on_bridge(bridge, text=f"said {CANARY}", **said)
+    actions.agree_step(bridge, text=f"do {CANARY}", owner=b1, due_at=T0 + timedelta(hours=1), **said)
     told = announcing.write(
         **{"by": g1, "now": T0, "title": CANARY, "text": CANARY},
         **{"audience": "organisations", "organisations": [nordwind]},
@@ -287,7 +299,8 @@ def names(theirs):
         "organisation": theirs.organisation_id,
         "incidents": theirs.reference,
         "attachments": theirs.attachments.get().pk,
-        "messages": theirs.messages.get().pk,
+        "messages": theirs.messages.get(kind="note").pk,
+        "steps": BridgeStep.objects.get().pk,
         "knowledge": "their-guide",
         "maintenance": window.reference,
         "maintenance-windows": window.reference,
