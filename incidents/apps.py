@@ -7,7 +7,15 @@ class IncidentsConfig(AppConfig):
     verbose_name = _("Incidents")
 
     def ready(self) -> None:
-        from incidents import notify, oncall, rca_notify, report_mail, summaries  # noqa: PLC0415 (needs loaded models)
+        from incidents import (  # noqa: PLC0415 (needs loaded models)
+            notify,
+            oncall,
+            rca_notify,
+            rca_webhook_events,
+            report_mail,
+            summaries,
+            webhook_events,
+        )
         from incidents.intake import inbox, mail  # noqa: PLC0415
         from incidents.intake.alarms import heartbeat, record  # noqa: PLC0415
         from maintenance import audiences  # noqa: PLC0415
@@ -15,6 +23,8 @@ class IncidentsConfig(AppConfig):
         notify.register()
         audiences.ask_rota(oncall.on_duty)
         rca_notify.register()
+        webhook_events.register()
+        rca_webhook_events.register()
         summaries.register()
         report_mail.register()
         heartbeat.register()

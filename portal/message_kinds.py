@@ -9,6 +9,7 @@ from portal.channels.base import WEBHOOK, Rendered
 from portal.models import Endpoint, OutboxMessage
 
 State = OutboxMessage.State
+ENDPOINT_CLOSED = "the endpoint is not active any more"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def why_not(message: OutboxMessage, kind: MessageKind) -> str:
     if message.recipient is not None and not message.recipient.is_active:
         return "the recipient is not active any more"
     if message.channel == WEBHOOK and message.endpoint is not None and not is_open(message.endpoint):
-        return "the endpoint is not active any more"
+        return ENDPOINT_CLOSED
     if message.is_automatic and message.collapse_key and _is_replaced(message):
         return "replaced by a newer message"
     return kind.why_not(message)

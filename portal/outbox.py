@@ -71,6 +71,7 @@ def enqueue(
     channel: str = EMAIL,
     endpoint: Endpoint | None = None,
     next_channels: Sequence[str] = (),
+    instead: Sequence[int] = (),
 ) -> bool:
     """Queue one message in the caller's transaction; False if `dedupe_key` was queued before.
 
@@ -85,6 +86,7 @@ def enqueue(
         recipient=recipient,
         endpoint=endpoint,
         next_channels=list(next_channels),
+        instead=list(instead),
         dedupe_key=dedupe_key,
         facts=facts or {},
         subject_key=subject_key,
