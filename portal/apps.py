@@ -10,13 +10,14 @@ class PortalConfig(AppConfig):
     def ready(self) -> None:
         from portal import announcement_events  # noqa: PLC0415 (needs loaded models)
         from portal.announcing import ANNOUNCED  # noqa: PLC0415
-        from portal.mails import ENDPOINT_TEST, OUTBOX_ALARM  # noqa: PLC0415
+        from portal.mails import ENDPOINT_DISABLED, ENDPOINT_TEST, OUTBOX_ALARM  # noqa: PLC0415
         from portal.outbox import register  # noqa: PLC0415
         from portal.status_mails import STATUS_CHANGED  # noqa: PLC0415
         from portal.timeline import install_append_only_triggers  # noqa: PLC0415
 
         register(OUTBOX_ALARM)
         register(ENDPOINT_TEST)
+        register(ENDPOINT_DISABLED)
         register(STATUS_CHANGED)
         register(ANNOUNCED)
         announcement_events.register()

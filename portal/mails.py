@@ -5,6 +5,7 @@ from __future__ import annotations
 import zoneinfo
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -12,8 +13,9 @@ from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
+from portal import endpoint_health
 from portal.channels.base import Rendered
-from portal.models import Organisation, OutboxMessage, User
+from portal.models import Endpoint, Organisation, OutboxMessage, User
 from portal.outbox import MessageKind
 
 
@@ -93,3 +95,39 @@ def render_endpoint_test(message: OutboxMessage) -> Rendered:
 
 
 ENDPOINT_TEST = MessageKind(name="endpoint_test", render=render_endpoint_test, why_not=lambda _message: "")
+
+
+def render_endpoint_disabled(message: OutboxMessage) -> Rendered:
+    facts = message.facts
+    endpoint = Endpoint.objects.select_related("organisation").get(pk=facts["endpoint"])
+    context = {
+        "endpoint": endpoint,
+        "since": datetime.fromisoformat(facts["since"]) if facts["since"] else None,
+        "answer": facts["answer"],
+        "link": _page_of(endpoint, message.person),
+    }
+    return render_mail(
+        "endpoint_disabled", context, recipient=message.person, organisation=endpoint.organisation
+    )
+
+
+def _page_of(endpoint: Endpoint, reader: User) -> str:
+    """Where the reader looks after the endpoint; "" for a customer's own pager, which staff look after."""
+    if endpoint.organisation_id is not None:
+        return f"{settings.SITE_URL}/channels/{endpoint.key}/"
+    return f"{settings.SITE_URL}/admin/portal/endpoint/{endpoint.pk}/change/" if reader.is_agent else ""
+
+
+def why_not_endpoint_disabled(message: OutboxMessage) -> str:
+    """Only those who look after it by now hear of it."""
+    endpoint = Endpoint.objects.filter(pk=message.facts["endpoint"]).first()
+    if endpoint is None or endpoint.removed_at is not None:
+        return "the endpoint is removed"
+    if message.person not in endpoint_health.who_looks_after(endpoint):
+        return "the recipient does not look after the endpoint any more"
+    return ""
+
+
+ENDPOINT_DISABLED = MessageKind(
+    name="endpoint_disabled", render=render_endpoint_disabled, why_not=why_not_endpoint_disabled
+)

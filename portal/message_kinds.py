@@ -41,9 +41,10 @@ def why_not(message: OutboxMessage, kind: MessageKind) -> str:
 
 
 def is_open(endpoint: Endpoint) -> bool:
-    """Whether webhooks may go there: it is active, and so is whoever it belongs to."""
+    """Whether webhooks may go there: it is active and not removed, and whoever it belongs to is active."""
     owner = endpoint.person or endpoint.organisation
-    return endpoint.is_active and (owner is None or owner.is_active)
+    is_open = endpoint.is_active and endpoint.removed_at is None
+    return is_open and (owner is None or owner.is_active)
 
 
 def _is_replaced(message: OutboxMessage) -> bool:

@@ -4,15 +4,16 @@
 a lease, renders them, re-checks the recipient, sends, and stores what was sent and what the server
 answered. The broker carries only wake-ups. SMTP is at-least-once: a message can repeat only when a
 process dies between the server's 250 and our commit, and then under the same Message-ID. A message that
-its channel fails is queued by its next channel too, once, and still retried by its own.
+its channel fails is queued by its next channel too, once, and still retried by its own. How the other side
+of a webhook does is `endpoint_health`'s.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -20,23 +21,28 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from portal import fallback, lanes, wakeups
-from portal.channels import email, webhook
-from portal.channels.base import EMAIL, WEBHOOK, Permanent, Rendered, Sent, Temporary, one_line
+from portal import endpoint_health, fallback, lanes, wakeups
+from portal.channels import chat, email, webhook
+from portal.channels.base import EMAIL, WEBHOOK, Gone, Permanent, Rendered, Sent, Temporary, one_line
 from portal.claims import claim, claim_webhooks, due, lease_until, ours, release
+from portal.endpoint_health import Timed
 from portal.endpoints import endpoint_of
+from portal.fallback import ENDS
 from portal.heartbeat import beat
-from portal.message_kinds import KINDS, why_not
+from portal.message_kinds import ENDPOINT_CLOSED, KINDS, why_not
 from portal.message_kinds import MessageKind as MessageKind
 from portal.message_kinds import register as register
 from portal.models import Endpoint, OutboxMessage, StaffRole, User
+from portal.queueing import enqueue as enqueue
 
 logger = logging.getLogger(__name__)
 
 State = OutboxMessage.State
-ENDS = ("recipient", "endpoint__person", "endpoint__organisation")
 BACKOFF_SECONDS = (10, 30, 60, 120, 300, 600, 1800, 3600)
 GIVE_UP_AFTER = timedelta(hours=24)
+# A customer's webhooks: their makers have a week-end to repair what they broke.
+PATIENT_BACKOFF_SECONDS = (5, 300, 1800, 7200, 18000, 36000)
+PATIENT_GIVE_UP_AFTER = timedelta(days=3)
 RENDER_TRIES = 3
 UNDER_WAY = "an attempt is under way"
 STOPPED = "the worker stopped during the attempt"
@@ -52,60 +58,6 @@ class SweepReport:
 
     def __str__(self) -> str:
         return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in vars(self).items())
-
-
-# --- in ---
-
-
-def enqueue(
-    kind: str,
-    recipient: User | None,
-    *,
-    now: datetime,
-    dedupe_key: str,
-    facts: dict[str, Any] | None = None,
-    subject_key: str = "",
-    collapse_key: str = "",
-    is_automatic: bool = True,
-    priority: int = OutboxMessage.Priority.NORMAL,
-    channel: str = EMAIL,
-    endpoint: Endpoint | None = None,
-    next_channels: Sequence[str] = (),
-    instead: Sequence[int] = (),
-) -> bool:
-    """Queue one message in the caller's transaction; False if `dedupe_key` was queued before.
-
-    A mail needs a recipient, a webhook an endpoint; a mail's `endpoint` is where its webhook goes should
-    the mail fail and `next_channels` say so. ValueError for a message that leads nowhere.
-    """
-    if (recipient if channel == EMAIL else endpoint) is None or channel not in (EMAIL, WEBHOOK):
-        raise ValueError(f"a message by {channel} to {recipient} and {endpoint} leads nowhere")
-    message = OutboxMessage(
-        kind=kind,
-        channel=channel,
-        recipient=recipient,
-        endpoint=endpoint,
-        next_channels=list(next_channels),
-        instead=list(instead),
-        dedupe_key=dedupe_key,
-        facts=facts or {},
-        subject_key=subject_key,
-        collapse_key=collapse_key,
-        is_automatic=is_automatic,
-        priority=priority,
-        created_at=now,
-        next_attempt_at=now,
-    )
-    return _queue(message)
-
-
-def _queue(message: OutboxMessage) -> bool:
-    OutboxMessage.objects.bulk_create([message], ignore_conflicts=True)
-    rows = OutboxMessage.objects.filter(dedupe_key=message.dedupe_key, message_id=message.message_id)
-    if not rows.exists():
-        return False
-    wakeups.on_commit(message.channel)
-    return True
 
 
 # --- out ---
@@ -132,14 +84,14 @@ def _sweep_mails(now: datetime, ends: datetime, report: SweepReport) -> None:
             _deliver_all(messages, mailer, report, now=now, ends=ends)
     if mailer.is_away:
         later = max(now, timezone.now())
-        _fall_back_untried(OutboxMessage.objects.filter(due(later), channel=EMAIL), later)
+        fallback.fall_back_untried(OutboxMessage.objects.filter(due(later), channel=EMAIL), later)
 
 
 def _sweep_webhooks(now: datetime, ends: datetime, report: SweepReport) -> None:
     """One webhook at a time to each endpoint, several endpoints side by side."""
     poster = webhook.Poster()
 
-    def take(free: int) -> Iterator[tuple[OutboxMessage, Callable[[], Sent]]]:
+    def take(free: int) -> Iterator[tuple[tuple[OutboxMessage, Timed], Callable[[], Sent]]]:
         while free and timezone.now() < ends:
             messages = claim_webhooks(max(now, timezone.now()), free, poster.away)
             if not messages:
@@ -148,11 +100,13 @@ def _sweep_webhooks(now: datetime, ends: datetime, report: SweepReport) -> None:
                 ready = _prepare(message, report, max(now, timezone.now()))
                 if ready is not None:
                     free -= 1
-                    yield ready[0], partial(poster.send, *ready)
+                    call = Timed(partial(poster.send, *chat.in_thread(*ready)))
+                    yield (ready[0], call), call
 
-    def conclude(message: OutboxMessage, attempt: Callable[[], Sent]) -> None:
+    def conclude(job: tuple[OutboxMessage, Timed], attempt: Callable[[], Sent]) -> None:
+        message, call = job
         try:
-            _conclude(message, attempt, report, max(now, timezone.now()))
+            _conclude(message, attempt, report, max(now, timezone.now()), call)
         except Exception:  # the database refused; the lease ends, and the others go now
             logger.exception("outbox message %s is left to a later sweep", message.pk)
 
@@ -164,7 +118,7 @@ def _sweep_webhooks(now: datetime, ends: datetime, report: SweepReport) -> None:
 def _spare(away: Collection[int], now: datetime) -> None:
     """Leave endpoints that do not answer alone for a while, but for one message at a time."""
     rows = OutboxMessage.objects.filter(due(now), channel=WEBHOOK, endpoint__in=away)
-    _fall_back_untried(rows, now)
+    fallback.fall_back_untried(rows, now)
     later = now + timedelta(seconds=BACKOFF_SECONDS[0])
     rows.filter(state=State.QUEUED).update(next_attempt_at=later, state_reason=NOBODY_ANSWERS)
 
@@ -216,9 +170,18 @@ def _prepare(
         _fail(message, f"{type(error).__name__}: {error}", now, report, tries=RENDER_TRIES)
         return None
     if rendered is None:
-        report.dropped += _finish(message, state=State.DROPPED, state_reason=reason)
+        report.dropped += _drop(message, reason, now)
         return None
     return message, rendered
+
+
+def _drop(message: OutboxMessage, reason: str, now: datetime) -> int:
+    """Not to be sent: for good, or by another channel where it is the endpoint that is closed."""
+    with transaction.atomic():
+        done = _finish(message, state=State.DROPPED, state_reason=reason)
+        if done and reason == ENDPOINT_CLOSED:
+            fallback.fall_back(message, now)
+    return done
 
 
 def _begin(message: OutboxMessage, now: datetime) -> tuple[OutboxMessage, bool] | None:
@@ -238,20 +201,40 @@ def _begin(message: OutboxMessage, now: datetime) -> tuple[OutboxMessage, bool] 
 
 
 def _conclude(
-    message: OutboxMessage, attempt: Callable[[], Sent], report: SweepReport, now: datetime
+    message: OutboxMessage,
+    attempt: Callable[[], Sent],
+    report: SweepReport,
+    now: datetime,
+    call: Timed | None = None,
 ) -> None:
-    """Make or look up the attempt, and note how it ended."""
+    """Make or look up the attempt, and note how it ended; `call` says how long it took at an endpoint."""
     try:
         sent = attempt()
-    except Permanent as error:
-        _fail(message, str(error), now, report, tries=0)
-    except Temporary as error:
-        _fail(message, str(error), now, report)
     except Exception as error:
-        logger.exception("outbox message %s cannot be sent", message.pk)
-        _fail(message, f"{type(error).__name__}: {error}", now, report, tries=RENDER_TRIES)
+        is_known = isinstance(error, Temporary | Permanent)
+        if not is_known:
+            logger.exception("outbox message %s cannot be sent", message.pk)
+        with transaction.atomic():
+            if is_known and call is not None:
+                endpoint_health.note_failure(message, call, error, now)
+            _fail_by(message, error, now, report)
     else:
-        report.sent += _accepted(message, sent, max(now, timezone.now()))
+        with transaction.atomic():
+            report.sent += _accepted(message, sent, max(now, timezone.now()))
+            if call is not None:
+                chat.note_thread(message, sent, now)
+                endpoint_health.note_success(message, call, sent.answer)
+
+
+def _fail_by(message: OutboxMessage, error: Exception, now: datetime, report: SweepReport) -> None:
+    """As the failure has it: again, or not; and what no channel is to blame for only a few times."""
+    if isinstance(error, Temporary):
+        _fail(message, str(error), now, report, wait=error.retry_after)
+    elif isinstance(error, Permanent):
+        is_final = isinstance(error, Gone) or not _is_patient(message)
+        _fail(message, str(error), now, report, tries=0 if is_final else None)
+    else:
+        _fail(message, f"{type(error).__name__}: {error}", now, report, tries=RENDER_TRIES)
 
 
 def _finish(message: OutboxMessage, **columns: Any) -> int:
@@ -263,55 +246,63 @@ def _accepted(message: OutboxMessage, sent: Sent, now: datetime) -> int:
     """Sent is sent, whoever may hold the row by now; 1 if nobody had noted it before."""
     row = OutboxMessage.objects.filter(pk=message.pk).exclude(state=State.SENT)
     return row.update(
-        state=State.SENT, state_reason="", sent_at=now, lease=None, lease_until=None, **vars(sent)
+        state=State.SENT, state_reason="", sent_at=now, lease=None, lease_until=None, **sent.columns
     )
 
 
 def _fail(
-    message: OutboxMessage, reason: str, now: datetime, report: SweepReport, *, tries: int | None = None
+    message: OutboxMessage,
+    reason: str,
+    now: datetime,
+    report: SweepReport,
+    *,
+    tries: int | None = None,
+    wait: int | None = None,
 ) -> None:
-    """Try again later, or set aside and tell staff: after `tries` attempts, and in any case after a day."""
+    """Try again, after `wait` seconds at the least, or set aside: after `tries` attempts, or when its time is up."""
     reason = one_line(reason, 1000)
-    later = None if tries is not None and message.attempts >= tries else _next_attempt(message, now)
+    later = None if tries is not None and message.attempts >= tries else _next_attempt(message, now, wait)
     with transaction.atomic():
         if later is not None:
             done = _finish(message, state=State.QUEUED, state_reason=reason, next_attempt_at=later)
             report.retried += done
         else:
-            done = _finish(message, state=State.SET_ASIDE, state_reason=reason, unreached_at=now)
+            done = _set_aside(message, reason, now, is_ours_to_repair=tries == RENDER_TRIES)
             report.set_aside += done
         if done:
-            _fall_back(message, now)
-        if done and later is None:
-            tell_staff(message, now)
+            fallback.fall_back(message, now)
 
 
-def _fall_back(message: OutboxMessage, now: datetime) -> None:
-    """Queue the message by its next channel as well, once."""
-    waiting = OutboxMessage.objects.filter(pk=message.pk).exclude(next_channels=[])
-    with transaction.atomic():
-        if waiting.update(next_channels=[]):
-            twin = fallback.twin(message, now)
-            if twin is not None:
-                _queue(twin)
+def _set_aside(message: OutboxMessage, reason: str, now: datetime, *, is_ours_to_repair: bool) -> int:
+    """And tell staff, but of a customer's webhooks: their managers hear of it when these are switched off."""
+    is_told = is_ours_to_repair or not _is_patient(message)
+    done = _finish(
+        message,
+        state=State.SET_ASIDE,
+        state_reason=reason,
+        unreached_at=now,
+        is_unreached_handled=_is_patient(message),
+    )
+    if done and is_told:
+        tell_staff(message, now)
+    return done
 
 
-def _fall_back_untried(rows: QuerySet[OutboxMessage], now: datetime) -> None:
-    """The same for messages that cannot even be tried. A row that fails to is left to the next sweep."""
-    waiting = rows.exclude(next_channels=[]).order_by("priority", "next_attempt_at", "pk")
-    for message in waiting.select_related(*ENDS):
-        try:
-            _fall_back(message, now)
-        except Exception:
-            logger.exception("outbox message %s does not fall back", message.pk)
+def _is_patient(message: OutboxMessage) -> bool:
+    """Whether it is an event for a customer's machine, which nobody waits for."""
+    endpoint = message.endpoint if message.channel == WEBHOOK else None
+    return endpoint is not None and endpoint.use == Endpoint.Use.WEBHOOKS
 
 
-def _next_attempt(message: OutboxMessage, now: datetime) -> datetime | None:
-    """None when a day is over; a message whose first attempt came as late as that has a second one."""
-    later = now + timedelta(seconds=BACKOFF_SECONDS[min(message.attempts, len(BACKOFF_SECONDS)) - 1])
-    last = message.created_at + GIVE_UP_AFTER
+def _next_attempt(message: OutboxMessage, now: datetime, wait: int | None = None) -> datetime | None:
+    """None when its time is over; a message whose first attempt came as late as that has a second one."""
+    is_patient = _is_patient(message)
+    steps = PATIENT_BACKOFF_SECONDS if is_patient else BACKOFF_SECONDS
+    pause = max(steps[min(message.attempts, len(steps)) - 1], wait or 0)
+    last = message.created_at + (PATIENT_GIVE_UP_AFTER if is_patient else GIVE_UP_AFTER)
+    later = now + timedelta(seconds=pause)
     if now < last:
-        return min(later, last)
+        return max(min(later, last), now + timedelta(seconds=wait or 0))
     return later if message.attempts == 1 else None
 
 
@@ -336,8 +327,28 @@ def tell_staff(message: OutboxMessage, now: datetime) -> None:
 
 def requeue(message: OutboxMessage, *, now: datetime) -> bool:
     """Staff's second try for a message that was set aside; False if it was not."""
-    row = OutboxMessage.objects.filter(pk=message.pk, state=State.SET_ASIDE)
-    done = row.update(
+    return _again(message, [State.SET_ASIDE], now)
+
+
+def replay(message: OutboxMessage, *, now: datetime) -> bool:
+    """Send a webhook that was sent, dropped or set aside again: the same row, under the same id.
+
+    Its attempts count anew, those made are kept. False for any other message.
+    """
+    if message.channel != WEBHOOK:
+        return False
+    with transaction.atomic():
+        row = OutboxMessage.objects.select_for_update().filter(pk=message.pk, channel=WEBHOOK).first()
+        if row is None:
+            return False
+        said_at = row.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        facts = {"said_at": said_at} | row.facts  # when it happened, however often it goes
+        return _again(row, [State.SENT, State.DROPPED, State.SET_ASIDE], now, facts=facts)
+
+
+def _again(message: OutboxMessage, states: Collection[str], now: datetime, **columns: Any) -> bool:
+    """Queue the row anew if it is in one of these states, whoever else does so now."""
+    done = OutboxMessage.objects.filter(pk=message.pk, state__in=states).update(
         state=State.QUEUED,
         attempts=0,
         created_at=now,
@@ -345,6 +356,7 @@ def requeue(message: OutboxMessage, *, now: datetime) -> bool:
         state_reason="",
         unreached_at=None,
         is_unreached_handled=False,
+        **columns,
     )
     if done:
         wakeups.on_commit(message.channel)
@@ -377,7 +389,7 @@ def bounced(message: OutboxMessage, *, at: datetime, reason: str) -> None:
     row = OutboxMessage.objects.filter(pk=message.pk, unreached_at=None)
     with transaction.atomic():
         if row.update(unreached_at=at, state_reason=one_line(reason, 1000)):
-            _fall_back(OutboxMessage.objects.select_related(*ENDS).get(pk=message.pk), at)
+            fallback.fall_back(OutboxMessage.objects.select_related(*ENDS).get(pk=message.pk), at)
 
 
 def unhandled_unreached() -> QuerySet[OutboxMessage]:

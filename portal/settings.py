@@ -251,6 +251,28 @@ CELERY_BEAT_SCHEDULE = {
 OUTBOX_LEASE_SECONDS = env.int("OUTBOX_LEASE_SECONDS", default=120)
 # Receivers of webhooks on an inner network, as host or host:port; all else there is refused.
 WEBHOOK_ALLOWED_HOSTS = [host.strip().lower() for host in env.list("WEBHOOK_ALLOWED_HOSTS", default=[])]
+# Services for pagers and SMS, by apprise's names: only such as have a host of their own, which no address can choose.
+PAGER_SCHEMAS = [
+    name.strip().lower()
+    for name in env.list(
+        "PAGER_SCHEMAS",
+        default=[
+            "pagerduty",
+            "opsgenie",
+            "splunk",
+            "victorops",
+            "signl4",
+            "twilio",
+            "vonage",
+            "nexmo",
+            "clickatell",
+            "msgbird",
+            "sinch",
+            "d7sms",
+            "pover",
+        ],
+    )
+]
 READY_MAX_SWEEP_AGE_SECONDS = 90
 READY_MAX_OUTBOX_LAG_SECONDS = 90
 

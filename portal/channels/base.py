@@ -34,7 +34,8 @@ class Rendered:
     """A message ready to be sent: texts in the recipient's language and zone. `url` is the page it is about.
 
     `form` is what it says in the standard format, as `StandardForm.as_json` gives it: webhooks carry it.
-    `data` is what a webhook for machines says instead of the texts.
+    `data` is what a webhook for machines says instead of the texts. `thread_id` is the thread of a chat
+    room in which it is said, as the service names it; "" opens one.
     """
 
     subject: str
@@ -46,13 +47,17 @@ class Rendered:
     url: str = ""
     form: dict[str, Any] | None = None
     data: dict[str, Any] | None = None
+    thread_id: str = ""
     calendar: CalendarPart | None = None
     attached: tuple[Attached, ...] = ()
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What was sent, and what the server answered; stored on the row."""
+    """What was sent, and what the server answered; stored on the row.
+
+    `thread_id` is the thread in which a room reads it, `replaces_thread` the one that was gone.
+    """
 
     address: str
     subject: str
@@ -60,16 +65,36 @@ class Sent:
     html: str
     headers: dict[str, str]
     answer: str
+    thread_id: str = ""
+    replaces_thread: str = ""
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns of the row."""
+        return {name: value for name, value in vars(self).items() if "thread" not in name}
 
 
 class Temporary(Exception):
-    """The channel did not accept the message now; a later attempt may."""
+    """The channel did not accept the message now; a later attempt may, after `retry_after` seconds at the least."""
+
+    def __init__(self, words: str = "", *, retry_after: int | None = None) -> None:
+        super().__init__(words)
+        self.retry_after = retry_after
 
 
 class Permanent(Exception):
     """The channel will never accept this message."""
 
 
+class Gone(Permanent):
+    """The channel will never accept any message: it says that it is no more."""
+
+
 def one_line(text: str, length: int = 250) -> str:
     """A header's value: no line break of any kind, no control character, bounded."""
     return " ".join(UNSAFE.sub(" ", text).split())[:length].rstrip()
+
+
+def storable(text: str) -> str:
+    """The text without what no database takes: NUL, and halves of characters."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()

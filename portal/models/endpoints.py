@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
-from portal.channels import guard
+from portal.channels import guard, pagers
 from portal.models.accounts import Organisation, TypedModelMeta, User
 
 ROTATION = timedelta(hours=24)
@@ -159,21 +159,27 @@ class Endpoint(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """Refuse an address that no webhook may go to. What a name resolves to is checked at each call."""
+        """Refuse an address that nothing may go to. What a name resolves to is checked at each call."""
         if self.person_id is not None and self.organisation_id is not None:
             raise ValidationError(_("An endpoint belongs to a person or to an organisation, not to both."))
         if (self.use == self.Use.PAGER) != (self.organisation_id is None):
             raise ValidationError(
                 {"use": _("Channels and webhooks belong to an organisation, pagers to nobody or a person.")}
             )
+        if self.use not in USES[self.Service(self.service)]:
+            raise ValidationError({"service": _("This service cannot be used for that.")})
+        if self.access_token and not self.room_id:
+            raise ValidationError({"room_id": _("With an access token, say which channel to post in.")})
         try:
-            guard.check(self.url)
+            (pagers if self.service == self.Service.APPRISE else guard).check(self.url)
         except guard.Refused as error:
             raise ValidationError({"url": str(error)}) from error
 
     @property
     def origin(self) -> str:
         """The address without its path, which often is a secret; "—" for one that leads nowhere."""
+        if self.service == self.Service.APPRISE:
+            return pagers.origin_of(self.url)
         try:
             return guard.check(self.url).origin
         except guard.Refused:
@@ -189,6 +195,16 @@ class Endpoint(models.Model):
         """What a webhook sent at `now` is signed with, the newest first."""
         is_kept = self.previous_secret_until is not None and now < self.previous_secret_until
         return [self.secret, self.previous_secret] if is_kept else [self.secret]
+
+
+_ROOM = frozenset({Endpoint.Use.CHANNEL})
+USES = {
+    Endpoint.Service.WEBHOOK: frozenset(Endpoint.Use),
+    Endpoint.Service.SLACK: _ROOM,
+    Endpoint.Service.TEAMS: _ROOM,
+    Endpoint.Service.MATTERMOST: _ROOM,
+    Endpoint.Service.APPRISE: frozenset({Endpoint.Use.PAGER}),
+}
 
 
 class ChatThread(models.Model):

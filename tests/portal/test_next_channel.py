@@ -10,7 +10,7 @@ from aiosmtpd.controller import Controller
 from django.db import OperationalError, transaction
 
 from incidents.models import SupportPlan
-from portal import fallback, heartbeat, outbox, tasks, wakeups
+from portal import fallback, heartbeat, outbox, queueing, tasks, wakeups
 from portal.channels import email, webhook
 from portal.channels.base import Permanent, Rendered, Temporary
 from portal.endpoints import channel_of, endpoint_of
@@ -189,7 +189,7 @@ def test_failure_and_fallback_are_written_together(g1, pager, world, monkeypatch
         raise OperationalError("deadlock detected")
 
     with monkeypatch.context() as patch:
-        patch.setattr(outbox, "_queue", refuse)
+        patch.setattr(queueing, "queue", refuse)
         outbox.sweep(T0)
     assert (row("one").state, row("one").next_channels) == (State.CLAIMED, ["webhook"])
     later = T0 + timedelta(hours=1)
