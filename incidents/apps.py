@@ -7,7 +7,16 @@ class IncidentsConfig(AppConfig):
     verbose_name = _("Incidents")
 
     def ready(self) -> None:
-        from incidents import checks, notify, oncall, rca_notify, report_mail, summaries  # noqa: PLC0415 (needs loaded models)
+        from incidents import (  # noqa: PLC0415 (needs loaded models)
+            checks,
+            notify,
+            oncall,
+            rca_notify,
+            rca_webhook_events,
+            report_mail,
+            summaries,
+            webhook_events,
+        )
         from incidents.intake import inbox, mail  # noqa: PLC0415
         from incidents.intake.alarms import heartbeat, record  # noqa: PLC0415
         from incidents.intake.chat import replies  # noqa: PLC0415
@@ -17,6 +26,8 @@ class IncidentsConfig(AppConfig):
         notify.register()
         audiences.ask_rota(oncall.on_duty)
         rca_notify.register()
+        webhook_events.register()
+        rca_webhook_events.register()
         summaries.register()
         report_mail.register()
         heartbeat.register()

@@ -2,7 +2,7 @@
 
 An event causes notices. Whom a notice reaches is data: the communication plan names roles of both sides by
 level and topic, and `audiences` says who has a role. Nobody stays unheard: an unknown channel or a missing
-endpoint falls back to e-mail.
+endpoint falls back to e-mail. Of public events the organisation's webhooks hear besides.
 """
 
 from __future__ import annotations
@@ -10,19 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 
-from incidents import audiences
+from incidents import audiences, stale
+from incidents.hearing import Heard, room_once, usable_channels
 from incidents.mail_contexts import context_of, is_public_still
 from incidents.models import (
-    Bridge,
     BridgeStep,
     Channel,
-    Clock,
-    CustomerEscalation,
-    InboundMessage,
     Incident,
     IncidentEvent,
     Involved,
@@ -31,34 +29,15 @@ from incidents.models import (
 )
 from incidents.models.agreement import CUSTOMER_ROLES
 from incidents.models.plans import plan_of, rules_of, steps_of
-from incidents.present import CHANNELS
 from portal import outbox
 from portal.channels.base import Rendered
-from portal.endpoints import channel_of, endpoint_of
+from portal.endpoints import channel_of, endpoint_of, is_channel_of
 from portal.mails import reading_as, render_mail
-from portal.models import Endpoint, Organisation, OutboxMessage, User
+from portal.message_kinds import ENDPOINT_CLOSED
+from portal.models import Organisation, OutboxMessage, User
+from portal.webhook_events import EVENTS, Happened, publish_all
 
 ANSWERS_APART = timedelta(hours=24)
-
-
-@dataclass(frozen=True)
-class Heard:
-    """Somebody who hears, and how: a person, or (without one) the organisation's room."""
-
-    person: User | None
-    channels: tuple[str, ...] = ("email",)
-    is_every_channel: bool = False
-    endpoint: Endpoint | None = None
-
-    def __str__(self) -> str:
-        name = str(self.person or self.endpoint)
-        words = [str(CHANNELS[channel]) for channel in usable_channels(self)]
-        return f"{name} ({', '.join(words if self.is_every_channel else words[:1])})"
-
-    @property
-    def key(self) -> str:
-        """Whom a dedupe key names at its end."""
-        return str(self.person.pk) if self.person else f"endpoint-{self.endpoint.pk if self.endpoint else 0}"
 
 
 Audience = Callable[[Incident, IncidentEvent | None, datetime], Iterable[Heard]]
@@ -261,29 +240,58 @@ def announce(incident: Incident, events: Sequence[IncidentEvent], now: datetime)
     """Queue what the events cause, in the verb's transaction."""
     for event in events:
         for notice in notices_of(event, events):
-            for heard in once_each(notice.audience(incident, event, now)):
-                is_author = heard.person is not None and heard.person.pk == event.by_id
-                if not (notice.skips_author and is_author):
-                    _queue(incident, event, notice, heard, now)
+            skips = partial(_is_skipped, incident, event, notice, now)
+            for heard in told_once(incident, notice.audience(incident, event, now), skips):
+                _queue(incident, event, notice, heard, now)
+    publish(incident, events, now)
 
 
-def once_each(audience: Iterable[Heard]) -> list[Heard]:
-    """Each person and room once, by the most channels that any of their roles gives them."""
-    found: dict[str, Heard] = {}
-    for heard in audience:
-        before = found.get(heard.key)
-        weight = (heard.is_every_channel, len(heard.channels))
-        if before is None or weight > (before.is_every_channel, len(before.channels)):
-            found[heard.key] = heard
-    return list(found.values())
+def told_once(
+    incident: Incident, audience: Iterable[Heard], skips: Callable[[User], bool] = lambda _person: False
+) -> list[Heard]:
+    """Who hears in the end, each once, without the people who are skipped."""
+
+    def stand_ins() -> list[User]:
+        people = [*audiences.reporters(incident), *audiences.p1_contacts(incident)]
+        return [person for person in people if not skips(person)]
+
+    return room_once([one for one in audience if not (one.person and skips(one.person))], stand_ins)
+
+
+def _is_skipped(
+    incident: Incident, event: IncidentEvent, notice: Notice, now: datetime, person: User
+) -> bool:
+    """Whoever did it, where they need not be told; and whose mail has had its automatic answer."""
+    if notice.skips_author and person.pk == event.by_id:
+        return True
+    return _answers_a_mail(event, notice, person) and _is_answered(incident, person, now)
+
+
+def webhook_name(kind: str) -> str:
+    """The name by which webhooks know a kind of event."""
+    return f"incident.{kind}"
+
+
+def publish(incident: Incident, events: Sequence[IncidentEvent], now: datetime) -> None:
+    """Tell the organisation's webhooks of the public events, each once: they are facts, also when late."""
+    happened = [
+        Happened(
+            webhook_name(event.kind),
+            str(event.pk),
+            {"incident": incident.pk, "event": event.pk},
+            incident.reference,
+        )
+        for event in events
+        if event.is_public and webhook_name(event.kind) in EVENTS
+    ]
+    publish_all([incident.organisation_id], happened, now=now)
 
 
 def _queue(incident: Incident, event: IncidentEvent, notice: Notice, heard: Heard, now: datetime) -> None:
     key = f"{event.pk}:{notice.mail}:{heard.key}"
     facts: dict[str, Any] = {"incident": incident.pk, "event": event.pk, **event.payload}
-    if heard.person is not None and _answers_a_mail(event, notice, heard.person):
-        if _is_answered(incident, heard.person, now):
-            return
+    people = [heard.person, *heard.instead] if heard.person else heard.instead
+    if any(_answers_a_mail(event, notice, person) for person in people):
         facts["is_answer"] = True
     first, *others = usable_channels(heard)
     for channel in [first, *(others if heard.is_every_channel else [])]:
@@ -301,6 +309,7 @@ def _queue(incident: Incident, event: IncidentEvent, notice: Notice, heard: Hear
             channel=channel,
             endpoint=heard.endpoint,
             next_channels=() if heard.is_every_channel else others,
+            instead=[person.pk for person in heard.instead],
         )
 
 
@@ -313,12 +322,6 @@ def _answers_a_mail(event: IncidentEvent, notice: Notice, person: User) -> bool:
 def _is_answered(incident: Incident, person: User, now: datetime) -> bool:
     lately = OutboxMessage.objects.filter(subject_key=incident.reference, recipient=person, is_automatic=True)
     return lately.filter(facts__is_answer=True, created_at__gt=now - ANSWERS_APART).exists()
-
-
-def usable_channels(heard: Heard) -> list[str]:
-    """The channels that lead somewhere; e-mail where none of them does."""
-    usable = [name for name in heard.channels if (heard.person if name == "email" else heard.endpoint)]
-    return usable or (["email"] if heard.person else ["webhook"])
 
 
 def _collapse_key(incident: Incident, event: IncidentEvent, channel: str) -> str:
@@ -352,64 +355,15 @@ def why_not(message: OutboxMessage) -> str:
     person, is_for_staff = message.recipient, message.kind.startswith("staff_")
     if person is None:
         room = message.endpoint
-        if room is None or room.organisation_id != incident.organisation_id:
-            return "the room does not belong to the organisation any more"
+        if room is None or not is_channel_of(room, incident.organisation_id):
+            return ENDPOINT_CLOSED  # not theirs any more: whoever hears instead gets the mail
     elif not audiences.is_still_involved(person, incident):
         return "the recipient does not belong to the organisation any more"
     if not is_for_staff and not is_public_still(event):
         return "its text has been made internal"
     if is_for_staff and (person is None or not person.is_agent):
         return "the recipient is not staff any more"
-    if message.kind == "staff_clock_warned" and not _is_running(incident, event):
-        return "the clock does not run any more"
-    if message.kind == "staff_mail_held" and not _is_held(event.payload["inbound"]):
-        return "somebody has decided on the mail meanwhile"
-    if message.kind in UNANSWERED and not _is_unanswered(event.payload["escalation"]):
-        return "the escalation has been answered meanwhile"
-    if message.kind == "promise_late" and not _is_late_still(incident, event):
-        return "what was late has been delivered meanwhile"
-    return _why_not_about_bridge(message.kind, event)
-
-
-def _why_not_about_bridge(kind: str, event: IncidentEvent) -> str:
-    """Nobody is called to a closed bridge, nor given a step that is done."""
-    if kind.endswith("bridge_opened"):
-        is_open = Bridge.objects.open().filter(pk=event.payload["bridge"]).exists()
-        return "" if is_open else "the bridge is closed meanwhile"
-    if kind.endswith("bridge_step_given"):
-        is_owed = BridgeStep.objects.filter(pk=event.payload["step"], done_at=None).exists()
-        return "" if is_owed else "the step is done meanwhile"
-    return ""
-
-
-UNANSWERED = ("staff_customer_escalated", "staff_escalation_raised", "escalation_raised")
-
-
-def _is_unanswered(escalation: int) -> bool:
-    return CustomerEscalation.objects.filter(pk=escalation, answered_at=None).exists()
-
-
-def _is_held(inbound: int) -> bool:
-    return InboundMessage.objects.filter(pk=inbound, state=InboundMessage.State.HELD).exists()
-
-
-def _rows(incident: Incident, name: str) -> Any:
-    kind, cycle, level, ordinal = name.split("/")
-    return Clock.objects.filter(incident=incident, kind=kind, cycle=cycle, level=level, ordinal=ordinal)
-
-
-def _is_running(incident: Incident, event: IncidentEvent) -> bool:
-    return _rows(incident, event.payload["clock"]).filter(state="running").exists()
-
-
-def _is_late_still(incident: Incident, event: IncidentEvent) -> bool:
-    """Whether one of the clocks is owed still; a missed update is, until the next one is published."""
-    names = event.payload["clocks"]
-    if any(_rows(incident, name).filter(ended_at=None).exists() for name in names):
-        return True
-    is_update = any(name.startswith("status_update/") for name in names)
-    has_word = incident.status_updates.filter(state="published", published_at__gte=event.at).exists()
-    return is_update and incident.is_unresolved and not has_word
+    return stale.reason(message.kind, incident, event)
 
 
 def render(message: OutboxMessage) -> Rendered:
@@ -464,4 +418,4 @@ def who_would_hear(
         for heard in notice.audience(incident, None, now)
         if not (notice.skips_author and by and heard.person and heard.person.pk == by.pk)
     ]
-    return once_each(found)
+    return told_once(incident, found)

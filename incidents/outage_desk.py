@@ -20,6 +20,7 @@ from incidents import actions, notify, present
 from incidents.actions.outage import ADDITION_LENGTH
 from incidents.desk import get_incident
 from incidents.forms import text_field
+from incidents.hearing import whom
 from incidents.models import Channel, Incident, Level, StatusUpdate
 from incidents.outage_words import Words
 from incidents.staff_forms import OptionalTextForm, ResolveForm, StatusUpdateForm, VerbForm, moment_field
@@ -307,9 +308,9 @@ def readings(request: HttpRequest, parent: Incident, form: OutageUpdateForm) -> 
 
 def reading_of(child: Incident, after: int, replaced: list[str]) -> Reading:
     queued = OutboxMessage.objects.filter(pk__gt=after, subject_key=child.reference, kind="status_update")
-    to_customers = list(queued.select_related("recipient", "endpoint").order_by("pk"))
+    to_customers = list(queued.select_related("recipient", "endpoint__organisation").order_by("pk"))
     mail = notify.render(to_customers[0]) if to_customers else None
-    names = sorted({message.whom for message in to_customers})
+    names = sorted({whom(message) for message in to_customers})
     return Reading(child, names, mail, replaced)
 
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from incidents import audiences, notify, oncall, present, sla
 from incidents.clockwork import Chain, key_of
 from incidents.escalation import Step
+from incidents.hearing import Heard
 from incidents.models import Clock, Incident, IncidentEvent, Shift
 from incidents.models.agreement import CUSTOMER_ROLES
 from incidents.models.facts import replay
@@ -63,7 +64,7 @@ class NextPage:
     at: datetime
     is_due: bool
     moments: list[str]  # “80 % of First response”
-    roles: list[tuple[Any, list[notify.Heard]]]  # each role in words, with its people
+    roles: list[tuple[Any, list[Heard]]]  # each role in words, with its people
 
 
 def next_page(incident: Incident, now: datetime) -> NextPage | None:
@@ -81,9 +82,9 @@ def next_page(incident: Incident, now: datetime) -> NextPage | None:
     return NextPage(at, at <= now, list(moments), roles)
 
 
-def _heard(step: Step, incident: Incident, now: datetime) -> list[notify.Heard]:
+def _heard(step: Step, incident: Incident, now: datetime) -> list[Heard]:
     return [
-        notify.Heard(person, step.channels, step.is_every_channel, endpoint_of(person))
+        Heard(person, step.channels, step.is_every_channel, endpoint_of(person))
         for person in audiences.people(step.role, incident, now)
     ]
 
@@ -184,7 +185,7 @@ def delivery_of(message: OutboxMessage) -> Delivery:
     bounced = message.state == "sent" and message.unreached_at is not None
     return Delivery(
         who=str(message.recipient or message.endpoint),
-        channel=present.CHANNELS.get(message.channel, message.channel),
+        channel=present.channel_word(message.channel, message.endpoint),
         word=_("did not arrive") if bounced else words[message.state],
         look="breached" if bounced else STATES[OutboxMessage.State(message.state)],
         reason=message.state_reason,
@@ -201,11 +202,11 @@ FOLD = 6
 class Audience:
     """Those who would hear, the first few apart: the rest is folded."""
 
-    first: list[notify.Heard]
-    more: list[notify.Heard]
+    first: list[Heard]
+    more: list[Heard]
 
     @classmethod
-    def of(cls, heard: Iterable[notify.Heard]) -> Audience:
+    def of(cls, heard: Iterable[Heard]) -> Audience:
         everybody = list(heard)
         return cls(everybody[:FOLD], everybody[FOLD:])
 

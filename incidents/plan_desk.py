@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from incidents.models import CommunicationPlan, CommunicationRule, EscalationStep
-from incidents.models.agreement import CUSTOMER_ROLES, ClockKind, Hearing, Level, Topic
+from incidents.models.agreement import CUSTOMER_ROLES, ClockKind, Hearing, Involved, Level, Topic
 from incidents.models.plans import Rule
 from portal.admin_base import RoleTabularInline, SelectWidget, rights
 from portal.models import StaffRole
@@ -39,18 +39,31 @@ def way_of(channels: list[str], is_every_channel: bool) -> str:
 
 
 def silent_topics(rules: Iterable[Rule]) -> list[tuple[str, str]]:
-    """The (level, topic) pairs of which nobody on the customer's side hears, in the plan's order."""
-    told = {(rule.level, rule.topic) for rule in rules if rule.role in CUSTOMER_ROLES}
+    """The (level, topic) pairs of which nobody on the customer's side hears, in the plan's order.
+
+    An organisation's own channel is nobody: several share a plan, and not each of them has one.
+    """
+    told = {
+        (rule.level, rule.topic)
+        for rule in rules
+        if rule.role in CUSTOMER_ROLES and rule.role != Involved.ROOM
+    }
     return [(level, topic) for level in Level for topic in TO_CUSTOMER if (level, topic) not in told]
 
 
 def silence_words(rules: Iterable[Rule]) -> list[str]:
     """Each silent topic as a warning that says what to do."""
+    rules = list(rules)
+    in_rooms = {(rule.level, rule.topic) for rule in rules if rule.role == Involved.ROOM}
+    nobody = _(
+        "%(level)s: nobody on the customer's side hears of “%(topic)s”. Add a rule, such as for the reporter."
+    )
+    no_person = _(
+        "%(level)s: of “%(topic)s” only the organisation's own channel hears, and nobody where there is none."
+        " Add a rule, such as for the reporter."
+    )
     return [
-        _(
-            "%(level)s: nobody on the customer's side hears of “%(topic)s”. Add a rule, such as for the reporter."
-        )
-        % {"level": level, "topic": Topic(topic).label}
+        (no_person if (level, topic) in in_rooms else nobody) % {"level": level, "topic": Topic(topic).label}
         for level, topic in silent_topics(rules)
     ]
 

@@ -16,7 +16,7 @@ from incidents.clockwork import receipt_json
 from incidents.models import Alarm, CustomerEscalation, Incident, Shift
 from incidents.models.facts import replay
 from maintenance.models import MaintenanceWindow
-from portal.models import User
+from portal.models import Endpoint, User
 
 LABELS = {
     "first_response": gettext_lazy("First response"),
@@ -30,6 +30,10 @@ TARGET_LABELS = {
     sla.Deliverable.RELEASE_OR_SOLUTION: gettext_lazy("Release or documented solution"),
 }
 CHANNELS = {"email": gettext_lazy("e-mail"), "webhook": gettext_lazy("webhook")}
+SERVICES = {
+    Endpoint.Service.WEBHOOK: gettext_lazy("webhook"),
+    Endpoint.Service.APPRISE: gettext_lazy("pager"),
+}
 # The vendor's roles within a sentence.
 STAFF_ROLES = {
     "owner": gettext_lazy("the owner"),
@@ -264,9 +268,22 @@ def moment_words(key: str, kind: str) -> str:
     return _("%(clock)s late by %(minutes)s min") % {"clock": clock, "minutes": when[1:]}
 
 
-def channel_words(channels: Sequence[str], *, is_every: bool) -> str:
-    """“e-mail”, “e-mail and webhook at once”, “e-mail, or webhook if that fails”."""
-    names = [str(CHANNELS[name]) for name in channels]
+def service_word(endpoint: Endpoint) -> str:
+    """What listens there: “Slack”, “Microsoft Teams”, “webhook”."""
+    service = Endpoint.Service(endpoint.service)
+    return str(SERVICES.get(service, service.label))
+
+
+def channel_word(channel: str, endpoint: Endpoint | None = None) -> str:
+    """A channel as people call it; where it ends at a known endpoint, by that endpoint's service."""
+    if channel == "webhook" and endpoint is not None:
+        return service_word(endpoint)
+    return str(CHANNELS.get(channel, channel))
+
+
+def channel_words(channels: Sequence[str], *, is_every: bool, endpoint: Endpoint | None = None) -> str:
+    """“e-mail”, “e-mail and Slack at once”, “e-mail, or Slack if that fails”."""
+    names = [channel_word(name, endpoint) for name in channels]
     if len(names) == 1:
         return names[0]
     both = {"first": names[0], "second": names[1]}

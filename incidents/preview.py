@@ -11,9 +11,11 @@ from django.db import transaction
 from django.db.models import Max
 
 from incidents import notify
+from incidents.hearing import whom
 from incidents.models import Incident
 from portal.channels.base import Rendered
 from portal.models import OutboxMessage, User
+from portal.webhook_events import EVENTS
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,9 @@ def preview(
         last = OutboxMessage.objects.aggregate(last=Max("pk"))["last"] or 0
         verb(twin, by=by, now=now, channel=channel, **inputs)
         queued = OutboxMessage.objects.filter(pk__gt=last, subject_key=incident.reference)
-        to_customers = [m for m in queued.select_related("recipient") if not m.kind.startswith("staff_")]
+        rows = queued.select_related("recipient", "endpoint__organisation").order_by("pk")
+        to_customers = [row for row in rows if not row.kind.startswith("staff_") and row.kind not in EVENTS]
         mail = notify.render(to_customers[0]) if to_customers else None
         transaction.set_rollback(True)
-    names = sorted({str(message.recipient or message.endpoint) for message in to_customers})
+        names = sorted({whom(message) for message in to_customers})
     return Preview(names, mail)

@@ -13,12 +13,12 @@ from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 from incidents import audiences
 from incidents.defaults import plan_for
 from incidents.escalation import Step, Stop
-from incidents.models import Incident, Involved, SLATarget, Topic
+from incidents.models import Incident, Involved, SLATarget, SupportPlan, Topic
 from incidents.models.agreement import CUSTOMER_ROLES
 from incidents.models.plans import Rule, rules_of, steps_of
-from incidents.present import STAFF_ROLES, channel_words, listed
+from incidents.present import STAFF_ROLES, channel_words, listed, service_word
 from portal.endpoints import channel_of
-from portal.models import CalendarVersion, Organisation
+from portal.models import CalendarVersion, Endpoint, Organisation
 from portal.models.calendars import WEEKDAYS
 
 DEFINITIONS = {
@@ -53,7 +53,7 @@ CUSTOMERS = {
     Involved.P1_CONTACTS: gettext_lazy("your P1 contacts"),
     Involved.SUBSCRIBERS: gettext_lazy("colleagues who follow every incident"),
     Involved.ESCALATION_CONTACTS: gettext_lazy("your escalation contacts"),
-    Involved.ROOM: gettext_lazy("your own room"),
+    Involved.ROOM: gettext_lazy("your own channel"),
 }
 TOPICS = {
     Topic.RECEIPT: gettext_lazy("the receipt of a report"),
@@ -158,15 +158,20 @@ Words = list[tuple[str, list[str]]]  # headings, each with its sentences
 
 
 def communication_words(
-    level: str, rules: Iterable[Rule], steps: Iterable[Step], targets: Iterable[SLATarget], *, has_room: bool
+    level: str,
+    rules: Iterable[Rule],
+    steps: Iterable[Step],
+    targets: Iterable[SLATarget],
+    *,
+    room: Endpoint | None,
 ) -> Words:
     """The communication plan of one level as a customer reads it: headings with short sentences.
 
-    `has_room` says whether the customer has a room of its own, where its webhooks end. No names of staff.
+    `room` is the customer's own channel, if it has one. No names of staff.
     """
     own = [step for step in steps if step.level == level]
     words = [
-        (_("Who of you hears what"), hearing_words([r for r in rules if r.level == level], has_room)),
+        (_("Who of you hears what"), hearing_words([r for r in rules if r.level == level], room)),
         (_("How often you hear while it is open"), update_words(level, targets)),
         (_("Whom we call when time runs low"), calling_words([s for s in own if s.percent is not None])),
         (_("Whom we call when it is late"), calling_words([s for s in own if s.percent is None])),
@@ -174,28 +179,30 @@ def communication_words(
     return [(heading, sentences) for heading, sentences in words if sentences]
 
 
-def hearing_words(rules: Iterable[Rule], has_room: bool) -> list[str]:
+def hearing_words(rules: Iterable[Rule], room: Endpoint | None) -> list[str]:
     """One sentence for all topics that reach the same people by the same channels."""
     by_topic: dict[str, dict[str, list[str]]] = {}
     for rule in rules:
-        if rule.role in CUSTOMERS and rule.topic in TOPICS and (rule.role != Involved.ROOM or has_room):
+        if rule.role in CUSTOMERS and rule.topic in TOPICS and (rule.role != Involved.ROOM or room):
             by_way = by_topic.setdefault(rule.topic, {})
-            by_way.setdefault(_way(rule, has_room), []).append(str(CUSTOMERS[Involved(rule.role)]))
+            by_way.setdefault(_way(rule, room), []).append(str(CUSTOMERS[Involved(rule.role)]))
     topics: dict[str, list[str]] = {}
     for topic in TOPICS:
         if topic in by_topic:
-            heard = "; ".join(f"{listed(roles)}, {way}" for way, roles in by_topic[topic].items())
+            heard = "; ".join(f"{listed(roles)}{way}" for way, roles in by_topic[topic].items())
             topics.setdefault(heard, []).append(str(TOPICS[topic]))
     return [
         _sentence(_("%(who)s: %(topics)s") % {"who": who, "topics": listed(t)}) for who, t in topics.items()
     ]
 
 
-def _way(rule: Rule, has_room: bool) -> str:
-    if rule.role == Involved.ROOM:
-        return _("by webhook")
-    channels = rule.channels if has_room else ("email",)
-    return _("by %(channels)s") % {"channels": channel_words(channels, is_every=rule.is_every_channel)}
+def _way(rule: Rule, room: Endpoint | None) -> str:
+    """How, as it follows upon who: “, by e-mail”, “ (Slack)”."""
+    if rule.role == Involved.ROOM and room is not None:
+        return f" ({service_word(room)})"
+    channels = rule.channels if room else ("email",)
+    words = channel_words(channels, is_every=rule.is_every_channel, endpoint=room)
+    return ", " + _("by %(channels)s") % {"channels": words}
 
 
 def update_words(level: str, targets: Iterable[SLATarget]) -> list[str]:
@@ -290,20 +297,31 @@ def contact_words(organisation: Organisation) -> list[str]:
     return [named, _("They hear when something promised is late. Tell us if it should be somebody else.")]
 
 
+def channel_promise(plan: SupportPlan, room: Endpoint | None) -> str:
+    """Whether the organisation has a dedicated channel; "" where its plan has none."""
+    if not plan.has_dedicated_channel:
+        return ""
+    if room is None:
+        return _("Your plan has a dedicated channel, but none is set up: until then you hear by e-mail.")
+    return _("Your dedicated channel: %(service)s. Should it fail, you hear by e-mail.") % {
+        "service": service_word(room)
+    }
+
+
 def promise_of(organisation: Organisation, now: datetime) -> dict[str, Any]:
     """All that `/sla/` says of one organisation's plan."""
     plan = plan_for(organisation, now)
     version = plan.calendar.current_version
     rules, steps = rules_of(plan.communication_plan), steps_of(plan.communication_plan)
     targets = list(plan.policy_version.targets.all())
-    has_room = channel_of(organisation) is not None
+    room = channel_of(organisation)
     return {
         "communication": [
-            (level, communication_words(level, rules, steps, targets, has_room=has_room))
-            for level in DEFINITIONS
+            (level, communication_words(level, rules, steps, targets, room=room)) for level in DEFINITIONS
         ],
         "major": major_words(steps),
         "contacts": contact_words(organisation),
+        "channel": channel_promise(plan, room),
         "organisation": organisation,
         "plan": plan,
         "levels": level_cards(organisation, now),

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from incidents import audiences, notify, oncall
+from incidents.hearing import Heard, usable_channels
 from incidents.models import (
     RCA,
     PreventionAction,
@@ -23,15 +24,17 @@ from incidents.models import (
     RCARemark,
     Topic,
 )
-from incidents.notify import Heard
 from incidents.rca_document import context_of, file_name, pdf_of
 from incidents.rca_reading import ActionView, Reading, incidents_of, readers_of, reading
 from incidents.standard_rca import action_form, url_of
 from maintenance.models import Invitation
 from portal import outbox, pdf
 from portal.channels.base import Attached, Rendered
+from portal.endpoints import channel_of, is_channel_of
 from portal.mails import reading_as, render_mail
+from portal.message_kinds import ENDPOINT_CLOSED
 from portal.models import Organisation, OutboxMessage, User
+from portal.webhook_events import Happened, publish_all
 
 Told = Iterator[tuple[Heard, Organisation | None]]
 
@@ -49,30 +52,41 @@ class RCANotice:
 
 
 def of_organisation(rca: RCA, organisation: Organisation, now: datetime) -> list[Heard]:
-    """The organisation's people and rooms that hear of its RCAs, each once."""
-    if rca.window_id is None:
-        heard = [
-            found
-            for incident in incidents_of(rca, organisation)
-            for found in notify.under_rules(incident, Topic.RCA, now, is_for_staff=False)
-        ]
-        return notify.once_each(heard)
-    invited = Invitation.objects.filter(window=rca.window_id, organisation=organisation)
+    """The organisation's people and its channel that hear of its RCAs, each once."""
+    if rca.window_id is not None:
+        return _of_window(rca.window_id, organisation)
+    own = incidents_of(rca, organisation)
+    heard = [
+        found
+        for incident in own
+        for found in notify.under_rules(incident, Topic.RCA, now, is_for_staff=False)
+    ]
+    return notify.told_once(own[0], heard) if own else []
+
+
+def _of_window(window: int, organisation: Organisation) -> list[Heard]:
+    invited = Invitation.objects.filter(window=window, organisation=organisation)
     people = User.objects.filter(
         pk__in=invited.values("person"),
         is_active=True,
         hears_maintenance=True,
         memberships__organisation=organisation,
     )
-    return [Heard(person) for person in people.distinct().order_by("pk")]
+    room = channel_of(organisation)
+    rooms = [Heard(None, ("webhook",), endpoint=room)] if room and room.hears_maintenance else []
+    return [*map(Heard, people.distinct().order_by("pk")), *rooms]
 
 
 def all_readers(rca: RCA, event: RCAEvent, now: datetime) -> Told:
     """Whoever hears of it in each organisation that has a copy."""
+    for organisation in with_copies(rca):
+        yield from ((heard, organisation) for heard in of_organisation(rca, organisation, now))
+
+
+def with_copies(rca: RCA) -> list[Organisation]:
+    """The organisations that may read it, and have a copy."""
     with_copy = set(RCACopy.objects.filter(version__rca=rca).values_list("organisation", flat=True))
-    for organisation in readers_of(rca):
-        if organisation.pk in with_copy:
-            yield from ((heard, organisation) for heard in of_organisation(rca, organisation, now))
+    return [organisation for organisation in readers_of(rca) if organisation.pk in with_copy]
 
 
 def commented_to(rca: RCA, event: RCAEvent, now: datetime) -> Told:
@@ -121,6 +135,17 @@ NOTICES: dict[str, list[RCANotice]] = {
 ACTION_DUE, RCA_DUE = "staff_action_due", "staff_rca_due"
 
 
+# What webhooks hear of, by the kinds of events: what was published, and what becomes of its actions.
+WEBHOOKS = {
+    "rca_published": "rca.published",
+    "action_started": "rca.prevention_action_started",
+    "action_moved": "rca.prevention_action_moved",
+    "action_handed_over": "rca.prevention_action_handed_over",
+    "action_closed": "rca.prevention_action_done",
+    "action_dropped": "rca.prevention_action_dropped",
+}
+
+
 def announce(rca: RCA, events: Sequence[RCAEvent], now: datetime) -> None:
     """Queue what the events cause, in the verb's transaction; nobody hears of their own doing."""
     for event in events:
@@ -128,6 +153,23 @@ def announce(rca: RCA, events: Sequence[RCAEvent], now: datetime) -> None:
             for heard, organisation in dict(_by_key(notice.audience(rca, event, now))).values():
                 if heard.person is None or heard.person.pk != event.by_id:
                     _queue(rca, event, notice, heard, organisation, now)
+    publish(rca, events, now)
+
+
+def publish(rca: RCA, events: Sequence[RCAEvent], now: datetime) -> None:
+    """Tell the webhooks of each organisation that has a copy."""
+    public = [event for event in events if event.is_public and event.kind in WEBHOOKS]
+    for organisation in with_copies(rca) if public else ():
+        happened = [
+            Happened(
+                WEBHOOKS[event.kind],
+                f"rca-{event.pk}",
+                {"rca": rca.pk, "rca_event": event.pk},
+                _reference(rca, organisation),
+            )
+            for event in public
+        ]
+        publish_all([organisation], happened, now=now)
 
 
 def _by_key(told: Iterable[tuple[Heard, Organisation | None]]) -> Iterator[tuple[Any, Any]]:
@@ -144,7 +186,7 @@ def _queue(
     now: datetime,
 ) -> None:
     whose = organisation.pk if organisation else 0
-    first, *others = notify.usable_channels(heard)
+    first, *others = usable_channels(heard)
     for channel in [first, *(others if heard.is_every_channel else [])]:
         key = f"rca-{event.pk}:{notice.mail}:{whose}:{heard.key}"
         outbox.enqueue(
@@ -158,6 +200,7 @@ def _queue(
             channel=channel,
             endpoint=heard.endpoint,
             next_channels=() if heard.is_every_channel else others,
+            instead=[person.pk for person in heard.instead],
         )
 
 
@@ -194,8 +237,7 @@ def why_not(message: OutboxMessage) -> str:
     person, whose = message.recipient, message.facts["organisation"]
     if person is None:
         room = message.endpoint
-        is_theirs = room is not None and room.organisation_id == whose
-        return "" if is_theirs else "the room does not belong to the organisation any more"
+        return "" if room is not None and is_channel_of(room, whose) else ENDPOINT_CLOSED
     is_member = person.is_active and person.memberships.filter(organisation=whose).exists()
     return "" if is_member else "the recipient does not belong to the organisation any more"
 
@@ -246,9 +288,9 @@ def _render_customer(
 ) -> Rendered:
     person = message.recipient
     with reading_as(person, organisation):
-        read = reading(_copy_for(rca, event, organisation), timezone.localdate())
+        read = reading(copy_for(rca, event, organisation), timezone.localdate())
         context = context_of(read) | {"by": event.by, "url": url_of(read), "has_pdf": False}
-        context |= _about(rca, event, read)
+        context |= about(rca, event, read)
         attached = _attached(read) if message.kind == "rca_published" and person else ()
         context["has_pdf"] = bool(attached)
     return render_mail(
@@ -264,7 +306,7 @@ def _render_customer(
     )
 
 
-def _copy_for(rca: RCA, event: RCAEvent, organisation: Organisation) -> RCACopy:
+def copy_for(rca: RCA, event: RCAEvent, organisation: Organisation) -> RCACopy:
     """The copy that the event is about: of its own version, else the latest."""
     copies = RCACopy.objects.filter(version__rca=rca, organisation=organisation).select_related(
         "organisation", "version__rca", "version__author", "version__reviewer"
@@ -274,7 +316,7 @@ def _copy_for(rca: RCA, event: RCAEvent, organisation: Organisation) -> RCACopy:
     return found[0]
 
 
-def _about(rca: RCA, event: RCAEvent, read: Reading) -> dict[str, Any]:
+def about(rca: RCA, event: RCAEvent, read: Reading) -> dict[str, Any]:
     """The action or the comment that the event is about, as its reader may see it."""
     comment = RCAComment.objects.filter(pk=event.payload.get("comment"), organisation=read.organisation)
     found: dict[str, Any] = {"comment": comment.select_related("author").first()}

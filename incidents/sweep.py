@@ -19,7 +19,7 @@ from incidents.actions.escalating import watch
 from incidents.clockwork import recompute
 from incidents.models import Clock, CustomerEscalation, Incident, Status, StatusUpdate
 from incidents.models.incident import UNRESOLVED
-from portal import outbox
+from portal import outbox, webhook_events
 from portal.heartbeat import beat
 from portal.models import OutboxMessage
 
@@ -104,7 +104,7 @@ def pass_on_unreached(now: datetime) -> int:
 def pass_on(message_pk: int, now: datetime) -> bool:
     message = OutboxMessage.objects.select_related("recipient").get(pk=message_pk)
     incident = Incident.objects.by_reference(message.subject_key).first()
-    if incident is None:
+    if incident is None or message.kind in webhook_events.EVENTS:  # a machine: its organisation sees the log
         return bool(OutboxMessage.objects.filter(pk=message_pk).update(is_unreached_handled=True))
     actions.note_unreached(message, incident, now=now)
     return True

@@ -7,6 +7,7 @@ class MaintenanceConfig(AppConfig):
     verbose_name = _("Maintenance")
 
     def ready(self) -> None:
-        from maintenance import notify  # noqa: PLC0415 (needs loaded models)
+        from maintenance import notify, webhook_events  # noqa: PLC0415 (needs loaded models)
 
         notify.register()
+        webhook_events.register()

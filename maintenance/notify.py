@@ -1,6 +1,6 @@
 """Event -> who hears, by which message and channels. The only file of maintenance that calls the outbox.
 
-Customers hear by mail, each once of each change, with a calendar part where what is agreed changes. What a
+Customers hear by mail and in their organisation's own channel, each once of each change, with a calendar part where what is agreed changes. What a
 person decides is always sent; what happens by itself is not sent any more once something newer is true.
 """
 
@@ -12,14 +12,15 @@ from datetime import datetime
 
 from django.conf import settings
 
-from maintenance import audiences, ical
+from maintenance import audiences, ical, rooms
 from maintenance.mail_contexts import as_of, context_of
 from maintenance.models import Consent, Invitation, MaintenancePlan, MaintenanceWindow, Status, WindowEvent
 from portal import outbox
 from portal.channels.base import EMAIL, WEBHOOK, Rendered
 from portal.endpoints import endpoint_of
 from portal.mails import reading_as, render_mail
-from portal.models import Endpoint, OutboxMessage, User
+from portal.models import Endpoint, Organisation, OutboxMessage, User
+from portal.webhook_events import Happened, publish_all
 
 Audience = Callable[[MaintenanceWindow, WindowEvent, datetime], Iterable[User]]
 PRIORITY = OutboxMessage.Priority
@@ -163,6 +164,19 @@ NOTICES: dict[str, list[Notice]] = {
     "alarm_recorded": [],
     "alarm_resolved": [],
 }
+# What webhooks hear of, by the kinds of events.
+WEBHOOKS = {
+    "announced": "maintenance.announced",
+    "moved": "maintenance.moved",
+    "cancelled": "maintenance.cancelled",
+    "started": "maintenance.started",
+    "posted": "maintenance.progress",
+    "extended": "maintenance.extended",
+    "overran": "maintenance.overran",
+    "rollback_ordered": "maintenance.rollback_ordered",
+    "verification_began": "maintenance.verifying",
+    "ended": "maintenance.ended",
+}
 CALLED_OFF = page("staff_maintenance_called_off", leaders)
 
 # What says where the work stands by now: whoever hears it need not hear first that the end had passed.
@@ -198,6 +212,25 @@ def announce(window: MaintenanceWindow, events: Sequence[WindowEvent], now: date
             for person in dict.fromkeys(notice.audience(window, event, now)):
                 if not (notice.skips_author and person.pk == event.by_id):
                     _queue(window, event, notice, person, now)
+            if not notice.is_for_staff:
+                for room in rooms.hearing(window, event, notice.mail):
+                    _enqueue(window, event, notice, None, room, now)
+    publish(window, events, now)
+
+
+def publish(window: MaintenanceWindow, events: Sequence[WindowEvent], now: datetime) -> None:
+    """Tell the webhooks of whom it concerns of the public events, once it is announced."""
+    happened = [
+        Happened(
+            WEBHOOKS[event.kind],
+            f"window-{event.pk}",
+            {"window": window.pk, "event": event.pk},
+            window.reference,
+        )
+        for event in events
+        if event.is_public and event.kind in WEBHOOKS and window.announced_at is not None
+    ]
+    publish_all(window.involved.values("organisation"), happened, now=now)
 
 
 def _queue(
@@ -212,18 +245,19 @@ def _enqueue(
     window: MaintenanceWindow,
     event: WindowEvent,
     notice: Notice,
-    person: User,
+    person: User | None,
     endpoint: Endpoint | None,
     now: datetime,
 ) -> None:
+    """To a person by mail or pager; without one, to the organisation's own channel, which keeps no calendar."""
     channel = WEBHOOK if endpoint else EMAIL
-    key = f"window:{event.pk}:{notice.mail}:{person.pk}"
+    key = f"window:{event.pk}:{notice.mail}:{person.pk if person else f'endpoint-{endpoint and endpoint.pk}'}"
     outbox.enqueue(
         notice.mail,
         person,
         now=now,
-        dedupe_key=f"{key}:{channel}" if endpoint else key,
-        facts={"window": window.pk, "event": event.pk, "calendar": notice.calendar},
+        dedupe_key=f"{key}:{channel}" if endpoint and person else key,
+        facts={"window": window.pk, "event": event.pk, "calendar": notice.calendar if person else ""},
         subject_key=window.reference,
         collapse_key=f"{window.reference}:{channel}:by itself" if notice.collapses else "",
         is_automatic=notice.is_automatic,
@@ -244,14 +278,18 @@ def _event(message: OutboxMessage) -> WindowEvent:
 def why_not(message: OutboxMessage) -> str:
     """Why a queued message may not be sent any more, or ""."""
     event, person = _event(message), message.recipient
-    if person is None:
-        return "it goes to nobody"
     if message.kind.startswith("staff_"):
-        return _stale(message.kind, event) if person.is_agent else "the recipient is not staff any more"
-    of = audiences.organisation_of(event.window, person)
-    if not audiences.may_hear(event.window, person) or of is None:
+        is_staff = person is not None and person.is_agent
+        return _stale(message.kind, event) if is_staff else "the recipient is not staff any more"
+    if person is None:
+        of = rooms.organisation_of(message.endpoint, event.window)
+    else:
+        may_hear = audiences.may_hear(event.window, person)
+        of = audiences.organisation_of(event.window, person) if may_hear else None
+    if of is None:
         return "the recipient does not belong to an organisation that it concerns any more"
-    if not person.hears_maintenance and message.kind != "maintenance_cancelled":
+    listener = person or message.endpoint
+    if listener and not listener.hears_maintenance and message.kind != "maintenance_cancelled":
         return "the recipient does not want to hear of maintenance any more"
     if message.kind == "maintenance_consent_overridden" and _other_organisation(event, of.pk):
         return "the recipient does not belong to the organisation that was asked any more"
@@ -292,10 +330,10 @@ def _is_open(consent: int | None) -> bool:
 
 
 def render(message: OutboxMessage) -> Rendered:
-    """The mail (or webhook) about an event as one person gets it."""
-    event, person = _event(message), message.person
+    """The mail (or webhook) about an event as one person, or an organisation's own channel, gets it."""
+    event, person = _event(message), message.recipient
     window = as_of(event)
-    of = None if message.kind.startswith("staff_") else audiences.organisation_of(window, person)
+    of = None if message.kind.startswith("staff_") else _reads_as(message, window)
     with reading_as(person, of):
         context = context_of(event, window, person, of)
     rendered = render_mail(
@@ -307,7 +345,7 @@ def render(message: OutboxMessage) -> Rendered:
         url=context["url"],
         form=context["form"].as_json(),
     )
-    if of is None:
+    if of is None or person is None:
         return rendered
     invitation = Invitation.objects.get(window=window, person=person)
     method = message.facts.get("calendar")
@@ -318,6 +356,19 @@ def render(message: OutboxMessage) -> Rendered:
         else None
     )
     return replace(rendered, reply_to=ical.reply_address(invitation), calendar=part)
+
+
+def _reads_as(message: OutboxMessage, window: MaintenanceWindow) -> Organisation:
+    """The organisation that reads it. LookupError where none does: then nothing may be rendered."""
+    person = message.recipient
+    of = (
+        audiences.organisation_of(window, person)
+        if person is not None
+        else rooms.organisation_of(message.endpoint, window)
+    )
+    if of is None:
+        raise LookupError("it concerns no organisation of the recipient")
+    return of
 
 
 def register() -> None:

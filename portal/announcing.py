@@ -21,12 +21,14 @@ from django.utils.translation import gettext as _
 
 from portal import outbox
 from portal.access import is_agent, is_duty_manager
-from portal.channels.base import Rendered
+from portal.channels.base import EMAIL, WEBHOOK, Rendered
+from portal.endpoints import channels_of, is_channel_of
 from portal.heartbeat import beat
 from portal.mails import render_mail
 from portal.models import (
     Announcement,
     AnnouncementReading,
+    Endpoint,
     Membership,
     Organisation,
     OutboxMessage,
@@ -34,10 +36,12 @@ from portal.models import (
     User,
 )
 from portal.verbs import Refused, required
+from portal.webhook_events import Happened, publish_all
 
 logger = logging.getLogger(__name__)
 
 KIND = "announcement"
+PUBLISHED = "announcement.published"  # as webhooks know it
 TITLE_LENGTH = 200
 
 
@@ -236,23 +240,35 @@ def unschedule(announcement: Announcement, *, by: User, now: datetime) -> None:
 
 
 def publish(announcement: Announcement, *, by: User | None, now: datetime) -> int:
-    """Show it, and queue a mail for everybody who wants it; how many. `by` None is the clockwork."""
+    """Show it, and queue a mail for everybody who wants it; how many. `by` None is the clockwork.
+
+    Channels of the organisations hear of it once each, and so do their webhooks.
+    """
     now = now.replace(microsecond=0)
     with changing("publish", announcement, by=by, now=now) as locked:
         if locked.expires_at and locked.expires_at <= now:
             raise Refused(_("“Shown until” is over already: choose a time to come."), field="expires_at")
         locked.published_at = now
-        return sum(_queue(locked, person, now) for person in hearers(addressed(locked)))
+        to = addressed(locked)
+        for room in channels_of(to):
+            if room.hears_announcements:
+                _queue(locked, room, now)
+        happened = Happened(PUBLISHED, f"announcement-{locked.pk}", {KIND: locked.pk})
+        publish_all(to, [happened], now=now)
+        return sum(_queue(locked, person, now) for person in hearers(to))
 
 
-def _queue(announcement: Announcement, person: User, now: datetime) -> bool:
+def _queue(announcement: Announcement, to: User | Endpoint, now: datetime) -> bool:
+    person, room = (to, None) if isinstance(to, User) else (None, to)
     return outbox.enqueue(
         KIND,
         person,
         now=now,
-        dedupe_key=f"{KIND}:{announcement.pk}:{person.pk}",
-        facts={"announcement": announcement.pk},
+        dedupe_key=f"{KIND}:{announcement.pk}:{person.pk if person else f'endpoint-{to.pk}'}",
+        facts={KIND: announcement.pk},
         is_automatic=False,
+        channel=WEBHOOK if room else EMAIL,
+        endpoint=room,
     )
 
 
@@ -325,22 +341,45 @@ def _publish_one(pk: int, now: datetime) -> bool:
 
 def why_not(message: OutboxMessage) -> str:
     """Why it may not be sent any more, or ""."""
-    found = Announcement.objects.filter(pk=message.facts["announcement"]).first()
-    if found is None or found.withdrawn_at:
-        return "the announcement was withdrawn"
-    if found.expires_at and found.expires_at <= timezone.now():
-        return "the announcement is over"
+    found = Announcement.objects.filter(pk=message.facts[KIND]).first()
+    reason = is_over(found)
+    if reason or found is None:
+        return reason
+    if message.recipient is None:
+        return _why_not_there(message.endpoint, found)
     if not readers(addressed(found)).filter(pk=message.person.pk).exists():
         return "the person is no member of an addressed organisation any more"
     return "" if message.person.hears_announcements else "the person does not want announcements any more"
 
 
+def is_over(announcement: Announcement | None) -> str:
+    """Why nobody hears of it any more, or ""."""
+    if announcement is None or announcement.withdrawn_at:
+        return "the announcement was withdrawn"
+    if announcement.expires_at and announcement.expires_at <= timezone.now():
+        return "the announcement is over"
+    return ""
+
+
+def _why_not_there(room: Endpoint | None, announcement: Announcement) -> str:
+    """Why an organisation's own channel does not hear of it any more, or ""."""
+    if room is None or room.organisation_id is None or not is_channel_of(room, room.organisation_id):
+        return "the channel is not an organisation's any more"
+    if not addressed(announcement).filter(pk=room.organisation_id).exists():
+        return "the organisation is not addressed any more"
+    return "" if room.hears_announcements else "the channel does not hear announcements any more"
+
+
 def render(message: OutboxMessage) -> Rendered:
-    found = Announcement.objects.get(pk=message.facts["announcement"])
+    found = Announcement.objects.get(pk=message.facts[KIND])
     url = f"{settings.SITE_URL}{found.get_absolute_url()}"
-    home = Organisation.objects.visible_to(message.person).order_by("memberships__pk").first()
+    person = message.recipient
+    if person is None:
+        home = message.endpoint.organisation if message.endpoint else None
+    else:
+        home = Organisation.objects.visible_to(person).order_by("memberships__pk").first()
     context = {"announcement": found, "url": url}
-    return render_mail(KIND, context, recipient=message.person, organisation=home, url=url)
+    return render_mail(KIND, context, recipient=person, organisation=home, url=url)
 
 
 ANNOUNCED = outbox.MessageKind(name=KIND, render=render, why_not=why_not)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+
+from django.utils import timezone
 
 from incidents import actions
 from incidents.defaults import plan_for
 from incidents.desk import write_version
-from incidents.models import Article, Incident
-from portal.models import Membership, Organisation, Service, ServiceSubscription, User
+from incidents.models import Article, Incident, SupportPlan
+from portal.models import Endpoint, Membership, Organisation, Service, ServiceSubscription, User
 
 CANARY = "canary-7f3a"
 PASSWORD = "correct-horse-9"
@@ -56,6 +59,20 @@ def article(
         made, by=author, now=now, title=f"How to {slug}", text="Do **this**.", is_published=is_published
     )
     return made
+
+
+def channel(of: Organisation, service: str = "webhook", **fields) -> Endpoint:
+    """The organisation's own channel, under a plan that has one."""
+    plan_for(of, timezone.now())
+    SupportPlan.objects.filter(organisation=of).update(has_dedicated_channel=True)
+    fields = {"name": f"{of}'s room", "url": f"https://{of.slug}.example/hook"} | fields
+    return Endpoint.objects.create(organisation=of, use="channel", service=service, **fields)
+
+
+def webhooks(of: Organisation, events: Sequence[str] = ("*",), **fields) -> Endpoint:
+    """The organisation's webhooks, for the events named."""
+    fields = {"name": f"{of}'s machine", "url": f"https://{of.slug}.example/machine"} | fields
+    return Endpoint.objects.create(organisation=of, use="webhooks", events=list(events), **fields)
 
 
 def clock(incident: Incident, kind: str, **more):

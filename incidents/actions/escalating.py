@@ -183,14 +183,19 @@ def note_unreached(message: OutboxMessage, incident: Incident, *, now: datetime)
 
 
 def _is_reached_otherwise(message: OutboxMessage) -> bool:
-    """Whether another channel took the same message to the same person or room."""
+    """Whether another channel took the same message to the same person; for a room, whether its people get it.
+
+    Each of their mails is looked at on its own, should it not arrive.
+    """
     same = OutboxMessage.objects.filter(
         subject_key=message.subject_key,
         kind=message.kind,
-        recipient=message.recipient_id,
         facts__event=message.facts.get("event"),
+        unreached_at=None,
     )
-    return same.filter(state=OutboxMessage.State.SENT, unreached_at=None).exists()
+    if message.recipient_id is None:
+        return same.exclude(recipient=None).exclude(state=OutboxMessage.State.DROPPED).exists()
+    return same.filter(recipient=message.recipient_id, state=OutboxMessage.State.SENT).exists()
 
 
 def _next_to_hear(message: OutboxMessage, act: Act) -> list[User]:

@@ -18,6 +18,7 @@ from incidents.models.facts import as_fact, promises_of
 from incidents.models.plans import STANDARD_RULES, STANDARD_STEPS, fill, rules_of, steps_of
 from incidents.sweep import sweep
 from portal import outbox
+from portal.message_kinds import ENDPOINT_CLOSED
 from portal.models import Endpoint, Membership, OutboxMessage, Service
 from tests import alarm_senders, factories
 from tests.conftest import T0
@@ -78,16 +79,12 @@ def test_who_claimed_a_p1_hears_of_the_verdict_that_lowers_it(plan, a1, a2, g1):
 
 
 def test_the_room_hears_once_and_only_its_own_organisation(plan, a1, acme, nordwind, g1):
-    room = Endpoint.objects.create(
-        name="Acme's room", url="https://acme.example/hook", organisation=acme, use="channel"
-    )
-    Endpoint.objects.create(
-        name="Theirs", url="https://nordwind.example/hook", organisation=nordwind, use="channel"
-    )
+    room = factories.channel(acme)
+    factories.channel(nordwind)
     rule(plan, "P2", "receipt", "room", ["webhook"])
     rule(plan, "P2", "receipt", "reporter")
     factories.incident(a1, T0, "P2")
-    assert told() == [("webhook", room.name), ("email", "Ada One")]
+    assert told() == [("email", "Ada One"), ("webhook", room.name)]
 
 
 def test_both_at_once_or_one_after_the_other(plan, a1, g1, m1):
@@ -289,20 +286,16 @@ def test_only_a_duty_manager_declares_a_major_incident_and_once(a1, g1, m1):
 
 
 def test_a_room_that_is_given_away_meanwhile_hears_nothing(plan, a1, acme, nordwind, g1):
-    room = Endpoint.objects.create(
-        name="Room", url="https://acme.example/hook", organisation=acme, use="channel"
-    )
+    room = factories.channel(acme)
     rule(plan, "P2", "receipt", "room", ["webhook"])
     factories.incident(a1, T0, "P2")
     Endpoint.objects.filter(pk=room.pk).update(organisation=nordwind)
     message = OutboxMessage.objects.get(endpoint=room)
-    assert notify.why_not(message) == "the room does not belong to the organisation any more"
+    assert notify.why_not(message) == ENDPOINT_CLOSED
 
 
 def test_a_status_update_that_mail_cannot_deliver_goes_to_the_room(a1, acme, g1):
-    room = Endpoint.objects.create(
-        name="Room", url="https://acme.example/hook", organisation=acme, use="channel"
-    )
+    room = factories.channel(acme)
     incident = factories.incident(a1, T0)
     actions.publish_status_update(
         incident, by=g1, now=T0, channel="admin", condition="acknowledged", summary="We see it."

@@ -15,7 +15,8 @@ from incidents.models import Incident, StatusUpdate
 from incidents.outage_words import Words
 from incidents.sweep import sweep
 from portal import outbox
-from portal.models import Endpoint, Membership, Organisation, OutboxMessage, Service, ServiceSubscription
+from portal.models import Membership, Organisation, OutboxMessage, Service, ServiceSubscription
+from tests import factories
 from tests.conftest import T0
 from tests.factories import incident, organisation, person
 
@@ -78,13 +79,7 @@ def others_of(slug, found, parent):
 def test_three_organisations_one_outage_and_not_one_byte_of_another(world, g1, client):
     found, parent = world
     for slug, (of, _one, _made) in found.items():
-        Endpoint.objects.create(
-            organisation=of,
-            use="channel",
-            name=f"Room {CANARIES[slug]}",
-            url=f"https://{slug}.example/h",
-            secret="whsec_AAAA",
-        )
+        factories.channel(of, name=f"Room {CANARIES[slug]}", url=f"https://{slug}.example/h")
     text = everything(found, parent)
     written = {"summary": text, "impact": text.lower(), "next_steps": text.upper()}
     additions = {made.pk: f"only {CANARIES[slug]}: {text}" for slug, (_of, _one, made) in found.items()}
@@ -139,10 +134,7 @@ def test_a_webhook_carries_the_organisations_own_words(world, g1, monkeypatch):
 
     found, parent = world
     of, _one, _made = found["acme"]
-    room = Endpoint.objects.create(
-        organisation=of, use="channel", name="Room", url="https://acme.example/h", secret="whsec_AAAA"
-    )
-
+    room = factories.channel(of)
     actions.publish_for_all(
         parent, by=g1, now=at(5), channel="admin", condition="in_progress", summary=everything(found, parent)
     )

@@ -156,6 +156,10 @@ def test_staff_who_hear_do_not_make_the_customer_heard():
     assert ("P1", "receipt") in plan_desk.silent_topics(rules)
     assert ("P1", "receipt") not in plan_desk.silent_topics([*rules, Rule("P1", "receipt", "reporter")])
     assert plan_desk.silent_topics(STANDARD_RULES) == []
+    only_room = [*rules, Rule("P1", "receipt", "room", ("webhook",))]
+    assert ("P1", "receipt") in plan_desk.silent_topics(only_room)
+    [words] = [w for w in plan_desk.silence_words(only_room) if "own channel" in w]
+    assert words.startswith("P1: of “It is reported, or reported again” only the organisation's own channel")
 
 
 def test_an_agent_reads_the_plan_and_its_channels_in_words(client, g1, plan):

@@ -8,6 +8,8 @@ from incidents.escalation import Step, Stop
 from incidents.models import SLATarget
 from incidents.models.plans import STANDARD_RULES, STANDARD_STEPS, Rule
 from incidents.promise_words import communication_words, contact_words, major_words
+from portal.models import Endpoint
+from tests import factories
 from tests.conftest import T0
 
 
@@ -22,8 +24,11 @@ TARGETS = [SLATarget(**target) for target in DEFAULT_TARGETS]
 BOTH = ("email", "webhook")
 
 
-def words(level, rules=(), steps=(), targets=TARGETS, has_room=True):
-    found = communication_words(level, rules, steps, targets, has_room=has_room)
+SLACK = Endpoint(name="Acme's room", use="channel", service="slack")
+
+
+def words(level, rules=(), steps=(), targets=TARGETS, room=SLACK):
+    found = communication_words(level, rules, steps, targets, room=room)
     return [sentence for _heading, sentences in found for sentence in sentences]
 
 
@@ -35,17 +40,17 @@ def test_who_hears_is_said_once_for_all_topics_that_reach_the_same_people():
     ]
     said = words("P1", rules)
     assert said[0] == "The reporter, by e-mail: the receipt of a report and the solution."
-    assert not any("your own room" in sentence for sentence in said)
+    assert not any("your own channel" in sentence for sentence in said)
 
 
 def test_channels_are_named_in_their_order_and_only_where_they_lead_somewhere():
     rules = [Rule("P1", "receipt", "reporter", BOTH), Rule("P1", "lateness", "room", ("webhook",))]
     assert words("P1", rules)[:2] == [
-        "The reporter, by e-mail, or webhook if that fails: the receipt of a report.",
-        "Your own room, by webhook: whatever is late.",
+        "The reporter, by e-mail, or Slack if that fails: the receipt of a report.",
+        "Your own channel (Slack): whatever is late.",
     ]
-    assert words("P1", rules, has_room=False)[0] == "The reporter, by e-mail: the receipt of a report."
-    assert "by e-mail and webhook at once" in words("P1", [Rule("P1", "level", "reporter", BOTH, True)])[0]
+    assert words("P1", rules, room=None)[0] == "The reporter, by e-mail: the receipt of a report."
+    assert "by e-mail and Slack at once" in words("P1", [Rule("P1", "level", "reporter", BOTH, True)])[0]
 
 
 def test_the_interval_of_updates_comes_from_the_targets():
@@ -110,3 +115,18 @@ def test_the_page_shows_the_plan_and_no_member_of_staff(client, a1, g1, m1, b1, 
     for person in (g1, m1, b1):
         assert person.name not in page
         assert person.email not in page
+
+
+def test_the_page_says_whether_the_dedicated_channel_is_there(acme, client, a1):
+    def said():
+        client.force_login(a1)
+        return client.get("/sla/").content.decode()
+
+    plan = plan_for(acme, T0)
+    assert "dedicated channel" not in said()
+    plan.has_dedicated_channel = True
+    plan.save()
+    assert "Your plan has a dedicated channel, but none is set up" in said()
+    factories.channel(acme, "teams")
+    assert "Your dedicated channel: Microsoft Teams. Should it fail, you hear by e-mail." in said()
+    assert "your own channel (Microsoft Teams): " in said()

@@ -9,11 +9,13 @@ import time_machine
 from aiosmtpd.controller import Controller
 from django.db import OperationalError, transaction
 
+from incidents.models import SupportPlan
 from portal import fallback, heartbeat, outbox, queueing, tasks, wakeups
 from portal.channels import email, webhook
 from portal.channels.base import Permanent, Rendered, Temporary
 from portal.endpoints import channel_of, endpoint_of
 from portal.models import Endpoint, OutboxMessage
+from tests import factories
 from tests.conftest import T0
 from tests.portal.test_email_channel import free_port, parsed, use_smtp
 
@@ -608,6 +610,9 @@ def test_a_customers_own_pager_is_theirs_and_a_room_is_nobodys_pager(a1, g1, roo
 
 
 def test_a_room_is_its_organisations_only(acme, nordwind, room, team):
+    assert channel_of(acme) is None  # its plan has none
+    factories.plan_for(acme, T0)
+    SupportPlan.objects.filter(organisation=acme).update(has_dedicated_channel=True)
     assert (channel_of(acme), channel_of(nordwind)) == (room, None)
     Endpoint.objects.update(is_active=False)
     assert channel_of(acme) is None
