@@ -30,7 +30,7 @@ ANSWER_BYTES = 64 * 1024
 LONGEST_WAIT = 3600  # seconds that a receiver may ask us to stay away
 COME_BACK = frozenset({408, 409, 425, 429})  # of the 4xx, those that ask for another try
 ASK_TO_WAIT = frozenset({429, 503})
-SHORT = 8  # characters: less than that is no secret, and stands in ordinary words
+SHORT = 6  # characters: less than that is no secret, and stands in ordinary words
 
 
 @dataclass(frozen=True)

@@ -56,22 +56,6 @@ def ada(db):
     return User.objects.create_user("ada@acme.example", name="Ada")
 
 
-@pytest.fixture
-def receiver(settings, tmp_path):
-    """Make receivers: `receiver(status=500)` is a running one, with its endpoint in `.endpoint`."""
-    with contextlib.ExitStack() as stack:
-        made = []
-
-        def make(**options) -> Sink:
-            sink = stack.enter_context(Sink(0, tmp_path / f"{len(made)}", **options))
-            made.append(sink)
-            settings.WEBHOOK_ALLOWED_HOSTS = [sink.host for sink in made]
-            sink.endpoint = Endpoint.objects.create(name=f"Room {len(made)}", url=sink.url)
-            return sink
-
-        yield make
-
-
 def queue(endpoint, key, person=None, **more) -> OutboxMessage:
     assert outbox.enqueue(
         "plain", person, now=T0, dedupe_key=key, channel="webhook", endpoint=endpoint, **more
@@ -97,7 +81,7 @@ def test_a_receiver_gets_what_the_standard_says(receiver, ada):
     )
     sweep()
     [got] = sink.received()
-    assert got["path"] == "/rooms/hush?token=hush"
+    assert got["path"] == "/rooms/hush-hush?token=hush-hush"
     assert got["headers"]["Host"] == sink.host
     assert got["headers"]["Content-Type"] == "application/json"
     assert got["headers"]["webhook-id"] == message.message_id.strip("<>")
