@@ -114,7 +114,7 @@ def _ask(target: guard.Target, line: socket.socket, content: bytes, headers: dic
     request.request("POST", target.path, content, {"Host": target.netloc, **headers, "Connection": "close"})
     with request.getresponse() as response:
         body = b""
-        with contextlib.suppress(OSError, http.client.HTTPException):
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):  # nonsense of all kinds
             body = response.read(ANSWER_BYTES)
         wait = response.getheader("Retry-After", "") if response.status in ASK_TO_WAIT else ""
         words = hide(response.reason, secrets_of(target.path, headers))
