@@ -57,7 +57,10 @@ class EndpointForm(forms.Form):
             self._keep_secrets(endpoint)
 
     def _ask_of_channel(self) -> None:
-        self.fields["url"].help_text = _("Begins with https://. Its path is a secret, and never shown again.")
+        self.fields["url"].help_text = _(
+            "Begins with https://. Its path is a secret, and never shown again. With a bot it is "
+            "https://slack.com/api/chat.postMessage for Slack, https://YOUR-SERVER/api/v4/posts for Mattermost."
+        )
         if self.endpoint is None or self.endpoint.service in WITH_BOT:
             password = forms.PasswordInput
             room = _("Of the channel that a bot writes to, such as C02ABCDEF. Only with an access token.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from portal.channels.base import WEBHOOK
 from portal.message_kinds import KINDS
 from portal.models import DeliveryAttempt, Endpoint, OutboxMessage
 from portal.webhook_events import ALL, EVENTS, WebhookEvent
+
+logger = logging.getLogger(__name__)
 
 Outcome = OutboxMessage.State
 FAILED = Q(state=Outcome.SET_ASIDE) | Q(state__in=[Outcome.QUEUED, Outcome.CLAIMED], attempts__gt=0)
@@ -137,7 +140,7 @@ def outcome(message: OutboxMessage) -> State:
     if message.state == Outcome.CLAIMED:
         return State("claimed", _("Being sent"), "paused", "running")
     if message.attempts:
-        return State("retried", _("Failed so far; next try"), "warned", "warned", message.next_attempt_at)
+        return State("retried", _("Failed so far"), "warned", "warned", message.next_attempt_at)
     return State("queued", _("Waiting"), "paused", "running", message.next_attempt_at)
 
 
@@ -145,4 +148,8 @@ def why_hidden(message: OutboxMessage) -> str:
     """Why the text that was sent is not shown any more, or "": it may have been made internal since."""
     if message.state != Outcome.SENT or message.kind not in KINDS:
         return ""
-    return KINDS[message.kind].why_not(message)
+    try:
+        return KINDS[message.kind].why_not(message)
+    except Exception:  # what it was about is gone, and whether it may be read with it
+        logger.exception("outbox message %s is not shown", message.pk)
+        return _("what it was about is not there any more")

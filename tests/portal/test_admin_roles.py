@@ -32,6 +32,7 @@ from portal.admin_base import RoleMixin
 from portal.models import (
     BusinessCalendar,
     CalendarVersion,
+    DeliveryAttempt,
     Endpoint,
     Organisation,
     OutboxMessage,
@@ -89,6 +90,7 @@ portal.businesscalendar portal.calendarversion  v---   v---   v---   v---
 portal.calendarversion portal.ownday            v---   v---   v---   v---
 portal.calendarversion portal.specialdate       v---   v---   v---   v---
 portal.organisation portal.membership           v---   v---   vacd   vacd
+portal.outboxmessage portal.deliveryattempt     v---   v---   v---   v---
 portal.organisation portal.servicesubscription  v---   v---   vacd   vacd
 """
 ACTIONS = """
@@ -149,7 +151,7 @@ def world(people, a1, b1):
     article(people["agent"], T0)
     RCA.objects.create(incident=made, owed_since=T0)
     CannedText.objects.create(title="Hello", text="Hello")
-    Endpoint.objects.create(
+    pager = Endpoint.objects.create(
         name="Room", url="https://hooks.example.com/path-of-it", secret="whsec_aHVzaC1odXNo"
     )
     Shift.objects.create(
@@ -158,7 +160,9 @@ def world(people, a1, b1):
         from_at=T0 + timedelta(days=1),
         until_at=T0 + timedelta(days=2),
     ).save()  # twice: its history has a page for each
-    OutboxMessage.objects.filter(pk=OutboxMessage.objects.first().pk).update(state="set_aside")
+    message = OutboxMessage.objects.first()
+    OutboxMessage.objects.filter(pk=message.pk).update(state="set_aside", channel="webhook", endpoint=pager)
+    DeliveryAttempt.objects.create(message=message, at=T0, milliseconds=9, is_accepted=False, answer="410")
     Authenticator.objects.create(user=a1, type="totp", data={"secret": "hush-hush"})
     InboundMessage.objects.create(kind="mail", via="pipe", dedupe_key="x", received_at=T0, state="held")
     version = SLAPolicyVersion.objects.create(policy=made.policy_version.policy, number=2, created_at=T0)
@@ -385,6 +389,8 @@ def inline_fields(world, b1):
         "portal.calendarversion": {"number": "9", "time_zone": "Europe/Berlin", "country": "DE"},
         "portal.ownday": {"day": "2026-03-04", "name": "Forged", "spans": "[]"},
         "portal.specialdate": {"day": "2026-03-04", "name": "Forged", "spans": "[]"},
+        "portal.deliveryattempt": {"milliseconds": "1", "is_accepted": "on", "answer": "Forged"}
+        | {"at_0": "2026-03-03", "at_1": "10:00:00"},
         "portal.membership": {"user": b1.pk, "role": "manager"},
         "portal.servicesubscription": {"service": third.pk},
     }

@@ -424,8 +424,15 @@ def test_a_text_that_was_made_internal_since_is_not_shown_to_the_customer(client
     shown = text_of(client.get(to("channel-message", hooks, told.pk)))
     assert "the secret words" not in shown
     assert "made internal" in shown
+    monkeypatch.setitem(KINDS, "test.one", MessageKind("test.one", lambda _message: None, what_is_gone))
+    shown = text_of(client.get(to("channel-message", hooks, told.pk)))
+    assert "the secret words" not in shown
     client.force_login(h1)
     assert "the secret words" in text_of(client.get(to("channel-message", hooks, told.pk)))
+
+
+def what_is_gone(_message):
+    raise OutboxMessage.DoesNotExist
 
 
 def queries(client, address):
