@@ -87,15 +87,15 @@ def test_so_are_words_behind_its_reference(room, made, text):
 
 CHATTER = [
     "lunch?",
-    "see INC-1001",
-    "INC-1001",
-    "INC-1001:",
-    "INC-1001, it is worse",
-    "INC-1001it is worse",
-    "INC-1001 INC-1002 both are down",
-    "INC-1001: INC-1002: both are down",
-    "INC-01001: x",
-    "XINC-1001: x",
+    "see {mine}",
+    "{mine}",
+    "{mine}:",
+    "{mine}, it is worse",
+    "{mine}it is worse",
+    "{mine} {other} both are down",
+    "{mine}: {other}: both are down",
+    "INC-0{number}: x",
+    "X{mine}: x",
     "MW-1: x",
     "INC-999999999999999999999: x",
     "",
@@ -104,9 +104,8 @@ CHATTER = [
 
 @pytest.mark.parametrize("text", CHATTER)
 def test_what_people_say_to_each_other_leaves_no_words_behind(room, made, a1, text):
-    incident(a1, T0)
-    assert made.reference == "INC-1001"
-    row = tell(room, text, user="U0EVE" if len(text) % 2 else "U0ADA")
+    names = {"mine": made.reference, "other": incident(a1, T0).reference, "number": made.reference[4:]}
+    row = tell(room, text.format(**names), user="U0EVE" if len(text) % 2 else "U0ADA")
     assert (row.state, row.outcome, row.incident) == ("done", "ignored", None)
     assert (row.payload, row.sender, row.subject, row.size, row.raw.name) == (None, "", "", 0, "")
     assert made.messages.count() == 0

@@ -11,6 +11,7 @@ from incidents.actions.writing import TEXT_LENGTH
 from incidents.intake.chat import markup
 from incidents.intake.chat.spoken import Spoken
 from incidents.models import InboundMessage
+from portal.markdown import plain_text
 from portal.models import ChatIdentity, Endpoint
 
 SUBJECT_LENGTH = 300
@@ -46,8 +47,9 @@ def note_of(message: InboundMessage, text: str) -> str:
 
 
 def first_line(text: str) -> str:
-    """What a list shows of a text."""
-    return next((line.strip()[:SUBJECT_LENGTH] for line in text.splitlines() if line.strip()), "")
+    """What a list shows of a text: the first of its words, without markup."""
+    lines = (" ".join(line.split()) for line in plain_text(text).splitlines())
+    return next((line[:SUBJECT_LENGTH] for line in lines if line), "")
 
 
 def _names(endpoint: Endpoint, text: str) -> dict[str, str]:
