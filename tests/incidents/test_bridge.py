@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 
 from incidents import actions
 from incidents.actions import Refused
+from incidents.checks import check_conference
 from incidents.models import Bridge, BridgePresence, BridgeSeat, Message, SupportPlan
 from portal.models import Membership
 from tests import factories
@@ -483,3 +485,16 @@ def test_one_who_lost_the_role_writes_no_more(bridge, a1):
     Membership.objects.filter(user=a1).update(role="viewer")
     with pytest.raises(Refused):
         actions.note_on_bridge(bridge, text="Hi", by=a1, now=after(3), **BY_PAGE)
+
+
+def test_a_template_that_is_ignored_is_told_at_the_start(settings):
+    assert check_conference(None) == []
+    settings.BRIDGE_CONFERENCE_URL = "https://talk.example.com/{key}"
+    assert check_conference(None) == []
+    settings.BRIDGE_CONFERENCE_URL = "http://talk.example.com/{key}"
+    (warning,) = check_conference(None)
+    assert (warning.id, "https" in warning.msg) == ("incidents.W001", True)
+
+
+def test_nothing_of_a_bridge_is_registered_in_the_admin():
+    assert not [model for model in admin.site._registry if model.__name__.startswith("Bridge")]
