@@ -2,7 +2,7 @@ from django.urls import URLPattern, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView
 from rest_framework.routers import SimpleRouter
 
-from incidents import api, rca_api, report_api
+from incidents import api, bridge_api, rca_api, report_api
 from incidents.intake.alarms import door
 from portal.api import StandardFormSchema
 
@@ -39,7 +39,32 @@ def rca_paths(prefix: str, door: type[rca_api.RCADoor], name: str, **more: str) 
     ]
 
 
+def bridge_paths() -> list[URLPattern]:
+    """The nouns of an incident's live bridge."""
+    base = "incidents/<str:reference>/bridge/"
+    nouns: dict[str, dict[str, str]] = {
+        "": {"get": "retrieve", "post": "open"},
+        "presence/": {"post": "join", "delete": "leave"},
+        "notes/": {"get": "notes", "post": "note"},
+        "side-notes/": {"post": "side_note"},
+        "decisions/": {"post": "decision"},
+        "steps/": {"post": "agree"},
+        "steps/<int:step>/completion/": {"post": "completion"},
+        "parts/": {"post": "parts"},
+        "closing/": {"post": "closing"},
+    }
+    return [
+        path(
+            f"{base}{noun}",
+            bridge_api.BridgeDoor.as_view({**methods}),
+            name=f"api-bridge-{noun.strip('/').split('/')[-1] or 'state'}",
+        )
+        for noun, methods in nouns.items()
+    ]
+
+
 urlpatterns = [
+    *bridge_paths(),
     *rca_paths("incidents", rca_api.IncidentRCADoor, "api-incident-rca", post="request_one"),
     *rca_paths("maintenance-windows", rca_api.WindowRCADoor, "api-window-rca"),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),

@@ -12,6 +12,7 @@ from django.db.models import F, Max, Min
 
 from incidents import actions
 from incidents.actions.bridge_base import ABANDONED, SILENCE, count_roster
+from incidents.actions.bridge_rca import locked_draft
 from incidents.models import Bridge, Incident
 from incidents.sweep import each
 
@@ -30,6 +31,9 @@ def sweep_bridges(now: datetime) -> dict[str, int]:
 def attend(pk: int, now: datetime) -> bool:
     """Note who has left, then close the bridge or set its next look. False when another process has it."""
     with transaction.atomic():
+        locked_draft(
+            Bridge.objects.values_list("incident", flat=True).get(pk=pk)
+        )  # before the incident's lock
         bridge = _locked(pk)
         if bridge is None or bridge.attention_at is None or bridge.attention_at > now:
             return False

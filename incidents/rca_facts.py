@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from incidents.models import RCA, Incident, IncidentEvent, StatusUpdate
+from incidents.models import RCA, Bridge, BridgeStep, Incident, IncidentEvent, Message, StatusUpdate
 from incidents.present import duration_text
 from incidents.rca_reading import moment_of, promised
 from incidents.standard_rca import promise_label
@@ -71,7 +72,26 @@ def _resolved(incident: Incident) -> Incident:
 
 def _summary(incident: Incident, resolved: Incident) -> str:
     done = _("What was done: %(remedy)s") % {"remedy": resolved.remedy} if resolved.remedy else ""
-    return "\n\n".join(filter(None, [incident.title, done]))
+    return "\n\n".join(filter(None, [incident.title, done, *map(_came_to, _closed_bridges(incident))]))
+
+
+def _closed_bridges(incident: Incident) -> QuerySet[Bridge]:
+    """Of this very incident: what one organisation said on its own bridge is not for those beside it."""
+    closed = Bridge.objects.filter(incident=incident, closed_at__isnull=False)
+    return closed.select_related("summary").order_by("pk")
+
+
+def _came_to(bridge: Bridge) -> str:
+    """The summary that somebody wrote, and what was agreed and is not done: for the author to make use of."""
+    written = bridge.summary.text if bridge.summary and bridge.summary.is_public else ""
+    open_steps = bridge.steps.filter(done_at=None).select_related("owner")
+    left = [f"- {step.text} ({step.owner})" for step in open_steps if step.text not in written]
+    parts = []
+    if written:
+        parts.append(_("From the live bridge:") + "\n\n" + written)
+    if left:
+        parts.append("\n".join([_("Agreed on the live bridge, and not done there:"), *left]))
+    return "\n\n".join(parts)
 
 
 def _impact(references: Iterable[str]) -> str:
@@ -176,6 +196,16 @@ def _opened_words(event: IncidentEvent) -> str:
     return _("Reported as %(level)s") % {"level": event.payload["level"]}
 
 
+def _bridge_decision_words(event: IncidentEvent) -> str:
+    message = Message.objects.filter(pk=event.payload["message"], is_public=True).first()
+    return _("Decided on the bridge: %(text)s") % {"text": first_line(message.text)} if message else ""
+
+
+def _bridge_step_words(event: IncidentEvent) -> str:
+    step = BridgeStep.objects.get(pk=event.payload["step"])
+    return _("Done, as agreed on the bridge: %(text)s") % {"text": step.text}
+
+
 WORDS: dict[str, Callable[[IncidentEvent], str]] = {
     "opened": _opened_words,
     "level_validated": _level_words,
@@ -190,6 +220,10 @@ WORDS: dict[str, Callable[[IncidentEvent], str]] = {
     "restored": lambda e: _("Service restored"),
     "resolved": lambda e: _("Resolved"),
     "reopened": lambda e: _("Reopened: it failed again"),
+    "bridge_opened": lambda e: _("Live bridge opened"),
+    "bridge_decided": _bridge_decision_words,
+    "bridge_step_done": _bridge_step_words,
+    "bridge_closed": lambda e: _("Live bridge closed"),
 }
 
 

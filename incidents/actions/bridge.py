@@ -6,6 +6,7 @@ import logging
 from datetime import datetime
 
 from django.conf import settings
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from incidents.actions.base import Act, Refused, acting, may, required
@@ -17,6 +18,7 @@ from incidents.actions.bridge_base import (
     on_bridge,
 )
 from incidents.actions.bridge_people import arrive, give_part, join_bridge, leave_bridge, seat
+from incidents.actions.bridge_rca import add_moments, locked_draft
 from incidents.actions.conversation import stop_waiting
 from incidents.actions.writing import write
 from incidents.bridge_summary import draft_summary, summary_of
@@ -243,15 +245,23 @@ def close_bridge(bridge: Bridge, *, summary: str, by: User | None, now: datetime
 
     The clockwork (`by` None) writes nothing: `summary_of` words the facts for each reader.
     """
-    with on_bridge("close_bridge", bridge, by=by, now=now, channel=channel) as at:
-        message = None
-        if by is not None:
-            required(summary, "summary", _("Say what the bridge came to: the customer will read it."))
-            message = write(at.act, Message.Kind.BRIDGE_SUMMARY, summary, field="summary")
-        at.bridge.presences.filter(left_at=None).update(left_at=at.now)
-        at.bridge.seats.filter(until_at=None).update(until_at=at.now)
-        Bridge.objects.filter(pk=at.bridge.pk).update(
-            closed_by=by, closed_at=at.now, summary=message, attention_at=None
-        )
-        at.act.record(BridgeClosed(bridge=at.bridge.pk, message=message.pk if message else None))
-        at.roster_changed()
+    with transaction.atomic():
+        draft = locked_draft(bridge.incident_id)
+        with on_bridge("close_bridge", bridge, by=by, now=now, channel=channel) as at:
+            message = None
+            if by is not None:
+                required(summary, "summary", _("Say what the bridge came to: the customer will read it."))
+                message = write(at.act, Message.Kind.BRIDGE_SUMMARY, summary, field="summary")
+            _end(at, by, message)
+            if draft is not None:
+                add_moments(draft, at.bridge)
+
+
+def _end(at: BridgeAct, by: User | None, message: Message | None) -> None:
+    at.bridge.presences.filter(left_at=None).update(left_at=at.now)
+    at.bridge.seats.filter(until_at=None).update(until_at=at.now)
+    Bridge.objects.filter(pk=at.bridge.pk).update(
+        closed_by=by, closed_at=at.now, summary=message, attention_at=None
+    )
+    at.act.record(BridgeClosed(bridge=at.bridge.pk, message=message.pk if message else None))
+    at.roster_changed()

@@ -103,6 +103,11 @@ VERDICTS = {
         api/v1/incidents/{reference}/rca/draft/ api/v1/incidents/{reference}/rca/publication/
         api/v1/incidents/{reference}/rca/recurrences/ api/v1/incidents/{reference}/rca/review/
         api/v1/incidents/{reference}/rca/submission/
+        api/v1/incidents/{reference}/bridge/ api/v1/incidents/{reference}/bridge/closing/
+        api/v1/incidents/{reference}/bridge/decisions/ api/v1/incidents/{reference}/bridge/notes/
+        api/v1/incidents/{reference}/bridge/parts/ api/v1/incidents/{reference}/bridge/presence/
+        api/v1/incidents/{reference}/bridge/side-notes/ api/v1/incidents/{reference}/bridge/steps/
+        api/v1/incidents/{reference}/bridge/steps/{step}/completion/
         api/v1/maintenance-windows/{reference}/rca/
         api/v1/maintenance-windows/{reference}/rca/acceptance/
         api/v1/maintenance-windows/{reference}/rca/actions/
