@@ -262,7 +262,9 @@ def carry_out(request: HttpRequest, watch: Watch, shown: Bridge, form: forms.For
     return redirect(page_url(watch, DEEDS[deed].anchor))
 
 
-def attempt(request: HttpRequest, watch: Watch, act: Callable[[], Any], done: str = "") -> HttpResponse:
+def attempt(
+    request: HttpRequest, watch: Watch, act: Callable[[], Any], done: str = "", anchor: str = ""
+) -> HttpResponse:
     """Do what needs no form, and come back; a refusal is said on the page."""
     try:
         act()
@@ -273,7 +275,7 @@ def attempt(request: HttpRequest, watch: Watch, act: Callable[[], Any], done: st
         return bridge_page(request, get_watch(request, watch.incident.reference), status=refused.status)
     if done:
         messages.success(request, done)
-    return redirect(page_url(watch))
+    return redirect(page_url(watch, anchor))
 
 
 @login_required
@@ -333,7 +335,7 @@ def completion(request: HttpRequest, reference: str, pk: int) -> HttpResponse:
     def act() -> None:
         actions.finish_step(step, by=watch.user, now=timezone.now(), channel=Channel.BRIDGE)
 
-    return attempt(request, watch, act, _("Done: %(text)s") % {"text": step.text})
+    return attempt(request, watch, act, _("Done: %(text)s") % {"text": step.text}, "#bridge-steps")
 
 
 @login_required
