@@ -8,9 +8,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple as ChoicesWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as ChoicesWidget
 from unfold.widgets import UnfoldAdminIntegerFieldWidget as NumberWidget
-from unfold.widgets import UnfoldAdminPasswordInput as PasswordWidget
+from unfold.widgets import UnfoldAdminPasswordWidget as PasswordWidget
 from unfold.widgets import UnfoldAdminSelectWidget as SelectWidget
 
 from portal.access import person_of
