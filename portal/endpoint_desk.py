@@ -62,7 +62,7 @@ class EndpointForm(forms.ModelForm):
     """An empty address or token keeps the one that is set."""
 
     events = forms.MultipleChoiceField(
-        label=gettext_lazy("events"),
+        label=gettext_lazy("Events"),
         required=False,
         widget=ChoicesWidget,
         help_text=gettext_lazy("Of webhooks only."),
