@@ -8,13 +8,20 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as ChoicesWidget
 from unfold.widgets import UnfoldAdminIntegerFieldWidget as NumberWidget
+from unfold.widgets import UnfoldAdminPasswordWidget as PasswordWidget
 from unfold.widgets import UnfoldAdminSelectWidget as SelectWidget
 
 from portal.access import person_of
 from portal.models import StaffRole
 
-__all__ = ["NumberWidget", "SelectWidget"]  # the theme's, for forms of ours
+__all__ = [
+    "ChoicesWidget",
+    "NumberWidget",
+    "PasswordWidget",
+    "SelectWidget",
+]  # the theme's, for forms of ours
 
 NOBODY = "nobody"
 

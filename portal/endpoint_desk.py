@@ -19,7 +19,15 @@ from django.utils.translation import gettext_lazy
 
 from portal import endpoint_verbs, endpoint_words, outbox
 from portal.access import person_of
-from portal.admin_base import HEAD_WRITES, READ_ONLY, HistoryAdmin, RoleAdmin, RoleTabularInline
+from portal.admin_base import (
+    HEAD_WRITES,
+    READ_ONLY,
+    ChoicesWidget,
+    HistoryAdmin,
+    PasswordWidget,
+    RoleAdmin,
+    RoleTabularInline,
+)
 from portal.channels.base import WEBHOOK
 from portal.endpoint_forms import event_choices
 from portal.models import DeliveryAttempt, Endpoint, OutboxMessage, StaffRole
@@ -54,9 +62,9 @@ class EndpointForm(forms.ModelForm):
     """An empty address or token keeps the one that is set."""
 
     events = forms.MultipleChoiceField(
-        label=gettext_lazy("events"),
+        label=gettext_lazy("Events"),
         required=False,
-        widget=forms.CheckboxSelectMultiple,
+        widget=ChoicesWidget,
         help_text=gettext_lazy("Of webhooks only."),
     )
 
@@ -66,7 +74,7 @@ class EndpointForm(forms.ModelForm):
             *["name", "use", "service", "url", "person", "organisation", "access_token", "room_id"],
             *["signing_secret", "events", "hears_maintenance", "hears_announcements", "is_active"],
         ]
-        widgets = {"access_token": forms.PasswordInput, "signing_secret": forms.PasswordInput}
+        widgets = {"access_token": PasswordWidget, "signing_secret": PasswordWidget}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

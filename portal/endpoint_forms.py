@@ -66,8 +66,8 @@ class EndpointForm(forms.Form):
             room = _("Of the channel that a bot writes to, such as C02ABCDEF. Only with an access token.")
             token = _("Of a bot in Slack or Mattermost. With it, each incident has a thread of its own.")
             signing = _(
-                "The signing secret of the Slack app, or the token of Mattermost's outgoing webhook. With it, "
-                "what your people write in the channel becomes replies."
+                "The signing secret of the Slack app, or the token of Mattermost's outgoing webhook (and behind it, "
+                "after a space, that of a slash command). With it, what your people write there becomes replies."
             )
             self.fields["access_token"] = text_field(_("Access token"), 300, token, widget=password)
             self.fields["room_id"] = text_field(_("Channel ID"), 120, room)

@@ -29,6 +29,7 @@ WITH_BOT = (Service.SLACK, Service.MATTERMOST)  # they take a token, have thread
 SECRET = ("url", "access_token", "signing_secret")  # written, never shown
 FORGETTABLE = ("access_token", "signing_secret")
 TOKEN = re.compile(r"[\x21-\x7e]*")  # what a header can carry
+TOKENS = re.compile(r"[\x20-\x7e]*")  # Mattermost has one for its webhook, and one for its command
 
 
 class Invalid(Refused):
@@ -65,8 +66,8 @@ def problems(endpoint: Endpoint) -> dict[str, str]:
         value = getattr(endpoint, name)
         if value and endpoint.service not in WITH_BOT:
             found[name] = _("Only Slack and Mattermost use this. Leave it empty.")
-        elif not TOKEN.fullmatch(value):
-            found[name] = _("It may hold plain letters, digits and signs only: no space.")
+        elif not (TOKENS if name == "signing_secret" else TOKEN).fullmatch(value):
+            found[name] = _("It may hold plain letters, digits and signs only.")
     return found
 
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from portal import endpoint_verbs, endpoint_words
@@ -29,6 +30,7 @@ from portal.webhook_format import example
 PAGE = endpoint_words.PAGE
 SHOWN_ONCE = "channel_secret"  # in the session, and so never in a cookie
 GET_POST = ["GET", "POST"]
+in_no_report = sensitive_post_parameters(*endpoint_verbs.SECRET)  # of an error
 
 
 def managed_by(user: User) -> QuerySet[Organisation]:
@@ -81,6 +83,7 @@ def with_channel(organisations: list[Organisation]) -> QuerySet[Organisation]:
 
 
 @login_required
+@in_no_report
 @require_http_methods(GET_POST)
 def new_endpoint(request: HttpRequest) -> HttpResponse:
     user, use = person_of(request), request.GET.get("use", "")
@@ -233,6 +236,7 @@ def log_page(request: HttpRequest, found: Endpoint) -> dict[str, Any]:
 
 
 @login_required
+@in_no_report
 @require_http_methods(GET_POST)
 def endpoint_change(request: HttpRequest, key: UUID) -> HttpResponse:
     found, organisation = find(request, key)

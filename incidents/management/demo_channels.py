@@ -17,7 +17,7 @@ WANTED = [
 
 def load_channels(organisation: Organisation, manager: User, now: datetime) -> None:
     """A Slack channel and webhooks of an organisation whose plan has a dedicated channel."""
-    about: Any = {"by": manager, "now": now}
+    about: dict[str, Any] = {"by": manager, "now": now}
     room = endpoint_verbs.create(
         organisation,
         use="channel",

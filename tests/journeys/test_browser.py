@@ -31,6 +31,8 @@ QUIET = [
 MONTH = f"{datetime.now(UTC):%Y-%m}"  # the demo is of today
 CUSTOMER_PAGES = [
     "/", "/incidents/", "/incidents/?q=nothing", "/incidents/new/", "/incidents/INC-1006/", "/incidents/INC-1006/withdrawal/",
+    "/incidents/INC-1006/escalation/", "/incidents/INC-1006/bridge/", "/channels/", "/channels/new/?use=channel",
+    "/channels/new/?use=webhooks", "/channels/format/",
     "/sla/", "/status/", "/maintenance/", "/maintenance/MW-3/", "/maintenance/MW-1/",
     "/maintenance/MW-1/rca/", "/maintenance/freezes/", "/maintenance/calendar/", "/status/inference-api/",
     "/announcements/", "/announcements/2/", "/reports/", f"/reports/{MONTH}/", "/knowledge/", "/knowledge/rate-limits/", "/profile/", "/nowhere/",
@@ -45,7 +47,8 @@ STAFF_PAGES = [
     "/admin/maintenance/maintenancewindow/1/change/", "/admin/maintenance/maintenancewindow/3/change/",
     "/admin/maintenance/maintenancewindow/3/do/move_window/", "/admin/maintenance/freeze/",
     "/admin/incidents/rca/", "/admin/incidents/rca/1/change/", "/admin/portal/announcement/",
-    f"/reports/all/{MONTH}/",
+    f"/reports/all/{MONTH}/", "/admin/portal/endpoint/", "/admin/incidents/inboundmessage/",
+    "/incidents/INC-1006/bridge/",
 ]  # fmt: skip
 MANAGER_PAGES = [
     "/admin/", "/admin/incidents/shift/", "/admin/incidents/shift/add/", "/admin/incidents/shift/5/hand-over/",
@@ -161,6 +164,73 @@ def test_a_customer_files_and_staff_answer_resolve_and_the_customer_confirms(bro
     assert "We see it and are restarting the studio." in customer.inner_text("main")
     customer.get_by_role("button", name="Confirm that it is solved").click()
     assert "Thank you" in customer.inner_text("main")
+
+
+def test_a_bridge_from_opening_to_summary_and_the_customer_sees_no_side_note(browser, site):
+    """Two sides in two browsers; every byte that the customer's gets is kept and looked through."""
+    customer = page_of(browser, site, "ada@acme.example")
+    staff = page_of(browser, site, "deniz@briqmind.example")
+    heard = []
+    customer.on("response", lambda answer: heard.append(answer))
+    customer.goto("/incidents/INC-1006/bridge/")
+    customer.get_by_role("button", name="Open the live bridge").click()
+    customer.get_by_role("button", name="Leave the bridge").or_(
+        customer.get_by_role("button", name="Join the bridge")
+    ).wait_for()
+    if customer.get_by_role("button", name="Join the bridge").count():
+        customer.get_by_role("button", name="Join the bridge").click()
+    assert "Customer's lead" in customer.inner_text("#bridge-people")
+
+    staff.goto("/incidents/INC-1006/bridge/")
+    staff.get_by_role("button", name="Join the bridge").click()
+    staff.get_by_role("button", name="Leave the bridge").wait_for()
+    customer.locator("#bridge-people", has_text="Deniz Kaya").wait_for(timeout=20_000)  # without a reload
+
+    customer.locator("form[action$='/bridge/notes/'] textarea").fill("half a thought")
+    say(staff, "notes", "We drain **node 2** now.")
+    customer.locator("#bridge-timeline", has_text="We drain node 2 now.").wait_for(timeout=20_000)
+    assert customer.locator("form[action$='/bridge/notes/'] textarea").input_value() == "half a thought"
+    staff.locator("#write-side-note summary").click()
+    say(staff, "side-notes", "Sidenote-7391: their disk is full")
+    assert "Sidenote-7391" in staff.inner_text("#bridge-timeline")
+    say(customer, "notes", "Payments <b>fail</b> in Izmir.")
+    staff.locator("#bridge-timeline", has_text="Payments <b>fail</b> in Izmir.").wait_for(timeout=20_000)
+
+    staff.locator("#write-decision summary").click()
+    say(staff, "decisions", "Fail over to the second region.")
+    staff.locator("#write-step summary").click()
+    step = staff.locator("form[action$='/bridge/steps/']")
+    step.locator("input[name=text]").fill("Watch the error rate")
+    step.locator("select[name=owner]").select_option(label="Deniz Kaya")
+    due = staff.evaluate("new Date(Date.now() + 26 * 3600e3).toISOString().slice(0, 16)")
+    step.locator("input[name=due_at]").fill(due)
+    step.get_by_role("button").click()
+    customer.locator("#bridge-steps", has_text="Watch the error rate").wait_for(timeout=20_000)
+    assert "Fail over to the second region." in customer.inner_text("#bridge-steps")
+    for page in (customer, staff):
+        assert serious(page) == []
+
+    staff.get_by_role("link", name="Close the bridge with a summary").click()
+    draft = staff.locator("textarea[name=summary]").input_value()
+    assert "Fail over to the second region." in draft
+    assert "Watch the error rate" in draft
+    assert "Sidenote-7391" not in draft
+    staff.get_by_role("button", name="Close the bridge and send the summary").click()
+    customer.locator("#bridge-notice a").wait_for(timeout=20_000)  # the open page says that it is closed
+    customer.goto("/incidents/INC-1006/")
+    assert "Watch the error rate" in customer.inner_text("main")
+    kept = b"".join(answer.body() for answer in heard if answer.status == 200)
+    assert b"node 2" in kept
+    assert b"Sidenote-7391" not in kept
+    staff.goto("/admin/incidents/incident/6/change/")
+    assert "Sidenote-7391" in staff.inner_text("main")
+
+
+def say(page, noun, words):
+    form = page.locator(f"form[action$='/bridge/{noun}/']")
+    form.locator("textarea").fill(words)
+    form.get_by_role("button").click()
+    page.wait_for_load_state("networkidle")
 
 
 def test_a_shift_is_swapped_with_its_backup_in_two_clicks(browser, site):

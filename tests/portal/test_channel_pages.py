@@ -15,6 +15,7 @@ from django.urls import reverse
 from incidents.defaults import plan_for
 from incidents.models import SupportPlan
 from portal import endpoint_verbs as verbs
+from portal import outbox
 from portal.message_kinds import KINDS, MessageKind
 from portal.models import ChatIdentity, DeliveryAttempt, Endpoint, OutboxMessage
 from portal.webhook_events import EVENTS, WebhookEvent
@@ -433,6 +434,27 @@ def test_a_text_that_was_made_internal_since_is_not_shown_to_the_customer(client
 
 def what_is_gone(_message):
     raise OutboxMessage.DoesNotExist
+
+
+def test_a_test_arrives_is_seen_in_the_log_and_goes_again(client, a2, acme, receiver):
+    """To a receiver that still checks by the old secret."""
+    sink = receiver(of=acme, use="webhooks")
+    sink.secret = sink.endpoint.secret
+    page = to("channel", sink.endpoint)
+    client.force_login(a2)
+    client.post(to("channel-rotation", sink.endpoint))
+    client.post(page, {"do": "test"})
+    outbox.sweep(T0)
+    shown = text_of(client.get(page))
+    for words in ("Works", "Accepted", "204 No Content"):
+        assert words in shown
+    told = OutboxMessage.objects.get()
+    client.post(to("channel-message", sink.endpoint, told.pk))
+    outbox.sweep(T0)
+    first, second = sink.received()
+    assert first["headers"]["webhook-id"] == second["headers"]["webhook-id"]
+    assert len(first["headers"]["webhook-signature"].split()) == 2
+    assert text_of(client.get(page)).count("204 No Content") == 2
 
 
 def queries(client, address):

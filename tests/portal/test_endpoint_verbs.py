@@ -177,7 +177,7 @@ def test_an_address_inside_is_refused_beside_its_field(acme, a2, url):
 
 
 def test_each_wrong_field_is_named_at_once(entitled, a2):
-    said = refused(channel, a2, entitled, name=" ", url="http://x", signing_secret="two words")
+    said = refused(channel, a2, entitled, name=" ", url="http://x", signing_secret="two\nwords")
     assert set(said.errors) == {"name", "url", "signing_secret"}
     assert refused(channel, a2, entitled, access_token="xoxb-1").field == "room_id"
     assert refused(channel, a2, entitled, signing_secret="a\r\nX: y").field == "signing_secret"
