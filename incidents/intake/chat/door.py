@@ -68,7 +68,7 @@ def channel_by(key: uuid.UUID, service: str) -> Endpoint | None:
         organisation__is_active=True,
         organisation__support_plan__has_dedicated_channel=True,
     )
-    return served.select_related("organisation").filter(key=key).exclude(signing_secret="").first()
+    return served.select_related("organisation").filter(key=key).first()
 
 
 class ServiceSignature(BaseAuthentication):
