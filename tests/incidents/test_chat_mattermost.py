@@ -144,6 +144,10 @@ def test_who_is_unknown_is_held_with_the_name_that_they_have_there(room, made):
     row = tell(room, post(f"{made.reference}: Look here\nmore", user="ueve"))
     assert (row.state, row.sender, row.subject, row.incident) == ("held", "ada", "Look here", made)
     assert row.payload["user"] == "ueve"
+    nasty = tell(
+        room, post(f"{made.reference}: x", user="umal", user_name="a\r\nBcc: all@acme.example\u2028x\0")
+    )
+    assert nasty.sender == "a Bcc: all@acme.example x"
     assert made.messages.count() == 0
 
 
