@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.utils.translation import get_language
 
 from incidents.intake import inbox
 from incidents.models import InboundMessage
@@ -143,6 +144,10 @@ def test_who_is_unknown_is_held_with_the_name_that_they_have_there(room, made):
     row = tell(room, post(f"{made.reference}: Look here\nmore", user="ueve"))
     assert (row.state, row.sender, row.subject, row.incident) == ("held", "ada", "Look here", made)
     assert row.payload["user"] == "ueve"
+    nasty = tell(
+        room, post(f"{made.reference}: x", user="umal", user_name="a\r\nBcc: all@acme.example\u2028x\0")
+    )
+    assert nasty.sender == "a Bcc: all@acme.example x"
     assert made.messages.count() == 0
 
 
@@ -194,3 +199,12 @@ def test_a_command_counts_from_its_receipt(room, made, g1, traveller):
 def test_a_command_takes_the_thread_where_the_server_names_it(room, made):
     root = thread(room, made.reference, "root1")
     assert answer_to(room, command("It is worse.", root_id=root, room=ROOM)).startswith("Added to")
+
+
+def test_a_command_is_answered_in_the_language_of_the_organisation(acme, room, made, monkeypatch):
+    acme.language = "tr"
+    acme.save()
+    spoken = []
+    monkeypatch.setattr(inbox, "process", lambda *args: spoken.append(get_language()))
+    answer_to(room, command(f"{made.reference}: words"))
+    assert spoken == ["tr"]

@@ -16,10 +16,11 @@ import uuid
 from datetime import datetime
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import Error, transaction
 from django.http import UnreadablePostError
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions, status
@@ -67,7 +68,7 @@ def channel_by(key: uuid.UUID, service: str) -> Endpoint | None:
         organisation__is_active=True,
         organisation__support_plan__has_dedicated_channel=True,
     )
-    return served.select_related("organisation").filter(key=key).exclude(signing_secret="").first()
+    return served.select_related("organisation").filter(key=key).first()
 
 
 class ServiceSignature(BaseAuthentication):
@@ -186,7 +187,9 @@ class MattermostDoor(ChatDoor):
             if message is not None and message.state == State.RECEIVED:
                 transaction.on_commit(wake_reader, robust=True)
             return Response({})
-        return Response({"response_type": "ephemeral", "text": self.answer(message)})
+        organisation = self.endpoint.organisation
+        with translation.override(organisation.language if organisation else settings.LANGUAGE_CODE):
+            return Response({"response_type": "ephemeral", "text": self.answer(message)})
 
     def answer(self, message: InboundMessage | None) -> str:
         """What a command's writer reads about what became of it."""

@@ -75,9 +75,10 @@ def _kept(endpoint: Endpoint, spoken: Spoken, incident: Incident) -> dict[str, A
     reference, words = addressed(spoken.text)
     text = words if reference == incident.reference else spoken.text
     known = ChatIdentity.objects.filter(endpoint=endpoint, external_id=spoken.user).first()
+    name = (known and known.external_name) or spoken.user_name or spoken.user
     return {
         "incident": incident,
         "payload": asdict(replace(spoken, text=text)),
-        "sender": (known and known.external_name) or spoken.user_name or spoken.user,
+        "sender": " ".join(name.split()),
         "subject": first_line(text_of(endpoint, text, spoken.files)),
     }
