@@ -8,7 +8,7 @@ import pytest
 
 from incidents import actions
 from incidents.actions import Refused
-from incidents.models import RCA, RCACopy, SupportPlan
+from incidents.models import RCA, Message, RCACopy, SupportPlan
 from tests import factories
 from tests.conftest import T0
 from tests.incidents.rca_world import family, written
@@ -100,6 +100,20 @@ def test_a_text_in_review_or_published_is_not_touched(p1, bridge, g1, g2):
     assert (RCA.objects.values().get(), list(rca.moments.values())) == before
     actions.approve_rca(rca, by=g2, now=after(55), channel="admin")
     actions.publish_rca(rca, by=g2, now=after(56), channel="admin")
+
+
+def test_words_that_were_made_internal_are_told_to_nobody(p1, bridge, a1, g1):
+    worked_on(bridge, g1)
+    Message.objects.filter(kind="decision").update(is_public=False)
+    assert "Fail over" not in actions.draft_summary(bridge, after(49))
+    actions.close_bridge(bridge, summary="We failed over.", by=g1, now=after(50), **BY_PAGE)
+    Message.objects.filter(kind="bridge_summary").update(is_public=False)
+    bridge.refresh_from_db()
+    assert actions.summary_of(bridge) == ""
+    rca = ended(p1, g1)
+    actions.draft_rca(rca, by=g1, now=after(70), channel="admin")
+    assert "Fail over" not in texts_of(rca)
+    assert "failed over" not in texts_of(rca)
 
 
 def test_one_who_closes_a_bridge_may_still_review_the_rca(p1, bridge, g1, g2):
