@@ -317,8 +317,7 @@ def promise_of(organisation: Organisation, now: datetime) -> dict[str, Any]:
     room = channel_of(organisation)
     return {
         "communication": [
-            (level, communication_words(level, rules, steps, targets, room=room))
-            for level in DEFINITIONS
+            (level, communication_words(level, rules, steps, targets, room=room)) for level in DEFINITIONS
         ],
         "major": major_words(steps),
         "contacts": contact_words(organisation),
