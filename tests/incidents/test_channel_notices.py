@@ -118,6 +118,13 @@ def test_whoever_hears_by_both_at_once_gets_the_mail_and_is_not_told_instead(pla
     ]
 
 
+def test_whom_one_rule_mails_and_another_sends_to_the_channel_hears_by_both(plan, room, a2, g1):
+    rule(plan, "receipt", "reporter")
+    rule(plan, "receipt", "p1_contacts", FIRST_THERE)
+    factories.incident(a2, T0)
+    assert told("incident_opened") == [("email", "Ali Two", []), ("webhook", room.name, [])]
+
+
 def test_a_mail_that_fails_does_not_post_a_second_time(plan, room, a1, a2, g1):
     rule(plan, "receipt", "reporter", FIRST_MAIL)
     rule(plan, "receipt", "room", ["webhook"])
