@@ -618,7 +618,7 @@ def test_who_got_it_by_another_channel_was_reached(overrun_page, g1):
     twin = {"kind": overrun_page.kind, "recipient": g1, "facts": overrun_page.facts, "dedupe_key": "twin"}
     OutboxMessage.objects.create(**twin, channel="webhook", state="sent", sent_at=END)
     sweep(END + MINUTE)
-    assert len(paged()) == 2
+    assert {who for who, _channel in paged()} == {"Gül One", "Mia Duty"}
 
 
 def test_a_customers_mail_that_bounces_pages_nobody(a1, g1, g2):
