@@ -103,13 +103,15 @@ def room_once(audience: Iterable[Heard], stand_ins: Callable[[], Iterable[User]]
     Whoever would hear there first gets the mail if it fails. Where nobody hears by mail, and nobody would
     then, `stand_ins` do: nobody stays unheard.
     """
+    audience = list(audience)
     found = once_each(audience)
-    room = next((heard.endpoint for heard in found if heard.is_in_room), None)
+    room = next((heard.endpoint for heard in audience if heard.is_in_room), None)
     if room is None:
         return found
-    instead = [heard.person for heard in found if heard.person and heard.is_in_room and heard.now[1:] == []]
-    rest = [_by_mail(heard) for heard in found if heard.person and heard.person not in instead]
-    if not rest and not instead:
+    by_mail = {heard.person for heard in audience if heard.person and "email" in heard.now}
+    instead = [heard.person for heard in found if heard.person and heard.person not in by_mail]
+    rest = [_by_mail(heard) for heard in found if heard.person in by_mail]
+    if not by_mail and not instead:
         instead = list(dict.fromkeys(stand_ins()))
     return [*rest, Heard(None, ("webhook",), endpoint=room, instead=tuple(instead))]
 

@@ -38,6 +38,6 @@ def preview(
         rows = queued.select_related("recipient", "endpoint__organisation").order_by("pk")
         to_customers = [row for row in rows if not row.kind.startswith("staff_") and row.kind not in EVENTS]
         mail = notify.render(to_customers[0]) if to_customers else None
-        transaction.set_rollback(True)
         names = sorted({whom(message) for message in to_customers})
+        transaction.set_rollback(True)
     return Preview(names, mail)

@@ -96,8 +96,11 @@ def attend(incident_pk: int, now: datetime) -> bool:
 
 
 def pass_on_unreached(now: datetime) -> int:
-    """Whoever is next in line hears of messages that did not arrive: bounced, or set aside."""
-    rows = outbox.unhandled_unreached().order_by("unreached_at")
+    """Whoever is next in line hears of messages that did not arrive: bounced, or set aside.
+
+    Those about maintenance windows are passed on by maintenance.
+    """
+    rows = outbox.unhandled_unreached().exclude(subject_key__startswith="MW-").order_by("unreached_at")
     return each(list(rows.values_list("pk", flat=True)[:BATCH]), lambda pk: pass_on(pk, now))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 
 from django.db.models import QuerySet
@@ -98,3 +98,14 @@ def leaders(window: MaintenanceWindow, now: datetime) -> list[User]:
     """The owner, and the duty manager on duty; each once."""
     owner = [window.owner] if window.owner.is_agent else []
     return owner + [person for person in duty_managers(now) if person != window.owner]
+
+
+def next_in_line(window: MaintenanceWindow, now: datetime, paged: Collection[int]) -> list[User]:
+    """Who must hear when those who were paged cannot be reached: the first role with anybody else in it."""
+    owner = [window.owner] if window.owner.is_agent else []
+    head = _rota[0](StaffRole.HEAD_OF_SUPPORT, now)
+    for people in (owner, duty_managers(now), head, staff()):
+        left = [person for person in people if person.pk not in paged]
+        if left:
+            return left
+    return []

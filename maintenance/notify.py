@@ -12,7 +12,7 @@ from datetime import datetime
 
 from django.conf import settings
 
-from maintenance import audiences, ical, rooms
+from maintenance import audiences, ical, rooms, stale
 from maintenance.mail_contexts import as_of, context_of
 from maintenance.models import Consent, Invitation, MaintenancePlan, MaintenanceWindow, Status, WindowEvent
 from portal import outbox
@@ -179,6 +179,8 @@ WEBHOOKS = {
 }
 CALLED_OFF = page("staff_maintenance_called_off", leaders)
 
+PAGES = {n.mail: n for n in [CALLED_OFF, *(n for found in NOTICES.values() for n in found)] if n.is_page}
+
 # What says where the work stands by now: whoever hears it need not hear first that the end had passed.
 NEWER_THAN_OVERRUN = frozenset({"ended", "rollback_ordered", "verification_began", "extended", "posted"})
 
@@ -267,6 +269,24 @@ def _enqueue(
     )
 
 
+def pass_on(message: OutboxMessage, now: datetime) -> bool:
+    """A page that did not arrive goes to whoever is next in line, as it is; False for what is no page.
+
+    Who got the same page by another channel was reached. Whoever is next may not be reached either: then
+    theirs is passed on.
+    """
+    notice = PAGES.get(message.kind)
+    same = OutboxMessage.objects.filter(kind=message.kind, facts__event=message.facts.get("event"))
+    reached = same.filter(recipient=message.recipient_id, state="sent", unreached_at=None)
+    if notice is None or reached.exists():
+        return False
+    event = _event(message)
+    paged = set(same.values_list("recipient", flat=True))
+    for person in audiences.next_in_line(event.window, now, paged):
+        _queue(event.window, event, notice, person, now)
+    return True
+
+
 # --- at send time ---
 
 
@@ -280,7 +300,7 @@ def why_not(message: OutboxMessage) -> str:
     event, person = _event(message), message.recipient
     if message.kind.startswith("staff_"):
         is_staff = person is not None and person.is_agent
-        return _stale(message.kind, event) if is_staff else "the recipient is not staff any more"
+        return stale.reason(message.kind, event) if is_staff else "the recipient is not staff any more"
     if person is None:
         of = rooms.organisation_of(message.endpoint, event.window)
     else:
@@ -293,40 +313,11 @@ def why_not(message: OutboxMessage) -> str:
         return "the recipient does not want to hear of maintenance any more"
     if message.kind == "maintenance_consent_overridden" and _other_organisation(event, of.pk):
         return "the recipient does not belong to the organisation that was asked any more"
-    return _stale(message.kind, event)
+    return stale.reason(message.kind, event)
 
 
 def _other_organisation(event: WindowEvent, organisation: int) -> bool:
     return Consent.objects.get(pk=event.payload["consent"]).organisation_id != organisation
-
-
-def _stale(mail: str, event: WindowEvent) -> str:
-    """Why something that is not a person's word is not true any more, or ""."""
-    window, facts = event.window, event.payload
-    is_waiting = window.status == Status.ANNOUNCED
-    checks = {
-        "maintenance_reminder": is_waiting and _is_same(facts.get("starts_at"), window.starts_at),
-        "maintenance_invited": not window.is_over,
-        "maintenance_started": window.is_running,
-        "maintenance_overrun": window.is_running,
-        "staff_maintenance_start_held": is_waiting and _is_same(facts.get("starts_at"), window.starts_at),
-        "staff_maintenance_decision": window.is_running and not window.decision,
-        "staff_maintenance_decision_lapsed": window.is_running and not window.decision,
-        "staff_maintenance_extension": window.extension_until is not None,
-        "staff_maintenance_overrun": window.is_running,
-        "staff_maintenance_end_passed": window.is_running,
-        "staff_maintenance_consent_asked": _is_open(facts.get("consent")),
-        "staff_maintenance_proposed": window.status == Status.PROPOSED,
-    }
-    return "" if checks.get(mail, True) else "it is not true any more"
-
-
-def _is_same(text: str | None, at: datetime) -> bool:
-    return text is not None and datetime.fromisoformat(text) == at
-
-
-def _is_open(consent: int | None) -> bool:
-    return Consent.objects.open().filter(pk=consent or 0).exists()
 
 
 def render(message: OutboxMessage) -> Rendered:

@@ -1,5 +1,6 @@
 """An outage through the desk and the API; and three organisations, of which none reads a byte of another."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,8 @@ from incidents.models import Incident, StatusUpdate
 from incidents.outage_words import Words
 from incidents.sweep import sweep
 from portal import outbox
+from portal.channels import webhook
+from portal.message_kinds import KINDS
 from portal.models import Membership, Organisation, OutboxMessage, Service, ServiceSubscription
 from tests import factories
 from tests.conftest import T0
@@ -130,8 +133,6 @@ def read_by(client, of, one, made):
 
 
 def test_a_webhook_carries_the_organisations_own_words(world, g1, monkeypatch):
-    from portal.channels import webhook
-
     found, parent = world
     of, _one, _made = found["acme"]
     room = factories.channel(of)
@@ -145,6 +146,36 @@ def test_a_webhook_carries_the_organisations_own_words(world, g1, monkeypatch):
     assert CANARIES["acme"] in sent
     for words in others_of("acme", found, parent):
         assert words not in sent
+
+
+def test_no_channel_and_no_webhook_holds_a_byte_of_another(world, g1):
+    found, parent = world
+    ends = {
+        slug: (factories.channel(of), factories.webhooks(of)) for slug, (of, _one, _made) in found.items()
+    }
+    text = everything(found, parent)
+    actions.publish_for_all(
+        parent, by=g1, now=at(5), channel="admin", condition="in_progress", summary=text, impact=text
+    )
+    actions.restore_all(parent, by=g1, now=at(6), channel="admin", text=text)
+    actions.resolve_all(parent, by=g1, now=at(7), channel="admin", cause=text, remedy=text)
+    for slug, (_of, one, made) in found.items():
+        actions.reply(made, by=one, now=at(8), channel="portal", text=f"{CANARIES[slug]} is back")
+        rows = OutboxMessage.objects.filter(endpoint__in=ends[slug], channel="webhook")
+        sent = {row.kind: body_of(row) for row in rows.select_related("endpoint", "recipient")}
+        assert {"status_update", "incident.status_update_published", "incident.resolved"} <= set(sent)
+        assert sent.keys() >= {"incident.restored", "incident.reopened"}
+        for kind, body in sent.items():
+            assert [word for word in others_of(slug, found, parent) if word in body] == [], (slug, kind)
+        assert CANARIES[slug] in sent["incident.reopened"]
+        assert not rows.exclude(subject_key=made.reference).exists()
+
+
+def body_of(message):
+    """What goes out, with every letter as it is read."""
+    rendered = KINDS[message.kind].render(message)
+    said = json.loads(webhook.body(message, rendered))
+    return "\n".join([json.dumps(said, ensure_ascii=False), rendered.subject, rendered.text, rendered.url])
 
 
 # --- words ---

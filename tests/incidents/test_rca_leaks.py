@@ -16,6 +16,7 @@ from incidents.models import RCA, Incident, RCACopy
 from incidents.rca_reading import preview, reading
 from incidents.standard_rca import rca_form
 from portal import outbox, pdf
+from portal.channels import webhook
 from portal.models import (
     ApiToken,
     Membership,
@@ -26,6 +27,7 @@ from portal.models import (
     ServiceSubscription,
 )
 from portal.standard_form import schema
+from tests import factories
 from tests.conftest import T0
 from tests.factories import CANARY
 from tests.incidents.rca_world import DUE, at, family, published, rca_of, resolved, solve, window_for
@@ -184,6 +186,32 @@ def test_no_byte_of_the_other_in_a_mail_or_webhook(world, a1, a2, b1, g1, g2, h1
             assert foreign.lower() not in said.lower(), (message.kind, said)
             assert "hush-hush" not in said.lower()
         assert not outbox.KINDS[message.kind].why_not(message)
+
+
+def test_no_byte_of_the_other_in_a_channel_or_webhook(world, a2, b1, g1, g2, h1):
+    rca, children = world
+    foreign = {}
+    for made, word in zip(children, (THEIRS, OURS), strict=True):
+        ends = (factories.channel(made.organisation), factories.webhooks(made.organisation))
+        foreign |= {end.pk: (word, made) for end in ends}
+    after_publication(rca, g1, g2, h1, words_of(children))
+    messages = list(OutboxMessage.objects.filter(channel="webhook").select_related("endpoint", "recipient"))
+    for pk, (_word, made) in foreign.items():
+        sent = [message for message in messages if message.endpoint_id == pk]
+        assert [message.subject_key for message in sent] == [made.reference] * 4
+    for message in messages:
+        word, made = foreign[message.endpoint_id]
+        other = children[1] if made == children[0] else children[0]
+        kind = outbox.KINDS[message.kind]
+        rendered = kind.render(message)
+        body = json.dumps(json.loads(webhook.body(message, rendered)), ensure_ascii=False)
+        for said in (body, rendered.subject, rendered.text, rendered.url):
+            assert word.lower() not in said.lower(), (message.kind, said)
+            assert "hush-hush" not in said.lower()
+            assert other.reference not in said
+        assert made.reference in body
+        assert not kind.why_not(message)
+    assert {m.kind for m in messages} >= {"rca.published", "rca_published", "rca.prevention_action_dropped"}
 
 
 def test_the_frozen_copies_hold_nothing_of_the_other(world):

@@ -580,3 +580,57 @@ def test_replaying_the_sweep_changes_nothing_and_mails_nothing(g1, g2):
         window.refresh_from_db()
         assert (window.events.count(), OutboxMessage.objects.count()) == before
         assert {k: v for k, v in vars(window).items() if not k.startswith("_")} == row
+
+
+# --- a page that does not arrive ---
+
+
+@pytest.fixture
+def overrun_page(g1, g2):
+    """The page about an overrun, by mail to its owner, which did not arrive."""
+    started(g1, g2)
+    sweep(END)
+    page = OutboxMessage.objects.filter(kind="staff_maintenance_overrun", recipient=g1)
+    page.update(state="set_aside", unreached_at=END)
+    return page.get()
+
+
+def paged():
+    rows = OutboxMessage.objects.filter(kind="staff_maintenance_overrun").order_by("pk")
+    return [(str(row.recipient), row.channel) for row in rows]
+
+
+def test_a_page_that_does_not_arrive_goes_to_the_next_in_line_once(overrun_page, g1, g2, m1):
+    assert paged() == [("Gül One", "email"), ("Mia Duty", "email")]
+    for minutes in (1, 2):
+        sweep(END + minutes * MINUTE)
+    assert paged()[2:] == [("Gus Two", "email")]
+    row = OutboxMessage.objects.get(kind="staff_maintenance_overrun", recipient=g2)
+    assert (row.facts, row.priority) == (overrun_page.facts, overrun_page.priority)
+    assert not outbox.unhandled_unreached().exists()
+    OutboxMessage.objects.filter(pk=row.pk).update(state="set_aside", unreached_at=END)
+    sweep(END + 3 * MINUTE)
+    assert len(paged()) == 3  # nobody is left
+    assert not outbox.unhandled_unreached().exists()
+
+
+def test_who_got_it_by_another_channel_was_reached(overrun_page, g1):
+    twin = {"kind": overrun_page.kind, "recipient": g1, "facts": overrun_page.facts, "dedupe_key": "twin"}
+    OutboxMessage.objects.create(**twin, channel="webhook", state="sent", sent_at=END)
+    sweep(END + MINUTE)
+    assert {who for who, _channel in paged()} == {"Gül One", "Mia Duty"}
+
+
+def test_a_customers_mail_that_bounces_pages_nobody(a1, g1, g2):
+    announced(g1, g2)
+    OutboxMessage.objects.filter(recipient=a1).update(state="sent", unreached_at=T0)
+    count = OutboxMessage.objects.count()
+    sweep(T0 + MINUTE)
+    assert (OutboxMessage.objects.count(), outbox.unhandled_unreached().count()) == (count, 0)
+
+
+def test_the_sweep_of_incidents_leaves_such_a_page_to_maintenance(overrun_page):
+    from incidents.sweep import sweep as sweep_incidents
+
+    sweep_incidents(END + MINUTE)
+    assert [row.pk for row in outbox.unhandled_unreached()] == [overrun_page.pk]
