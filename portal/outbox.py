@@ -336,8 +336,6 @@ def replay(message: OutboxMessage, *, now: datetime) -> bool:
 
     Its attempts count anew, those made are kept. False for any other message.
     """
-    if message.channel != WEBHOOK:
-        return False
     with transaction.atomic():
         row = OutboxMessage.objects.select_for_update().filter(pk=message.pk, channel=WEBHOOK).first()
         if row is None:
