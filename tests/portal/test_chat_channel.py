@@ -359,6 +359,7 @@ def test_a_thread_of_one_room_is_not_anothers(bot, receiver, nordwind):
     queue(second, "two")
     sweep()
     assert "thread_ts" not in second.received()[0]["body"]
+    assert second.connections == 1  # nor was it asked for the other's
     assert ChatThread.objects.count() == 2
 
 

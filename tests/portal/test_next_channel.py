@@ -367,6 +367,7 @@ def test_who_is_no_longer_active_or_was_never_there_is_not_told(a1, a2, room, wo
     world.posts["*"] = Permanent("404")
     outbox.sweep(T0)
     assert world.taken == [("email", f"7:status_update:{a2.pk}")]
+    assert not OutboxMessage.objects.filter(recipient=a1).exists()
 
 
 def test_the_mail_is_checked_again_when_it_goes_out(a1, room, world):
