@@ -49,7 +49,7 @@ def check(url: str) -> Any:
     """The service behind the address, ready to be used. Refused with the reason if it may not be."""
     scheme_of(url)
     apprise = _apprise()
-    asset = apprise.AppriseAsset(http_redirects=False, secure_logging=True)
+    asset = apprise.AppriseAsset(secure_logging=True)
     service = apprise.Apprise.instantiate(url, asset=asset)
     if service is None:
         raise guard.Refused(_("This is not a complete address of that service."))

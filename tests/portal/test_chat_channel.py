@@ -244,6 +244,16 @@ def links_of(text) -> list[str]:
     return found
 
 
+@pytest.mark.parametrize(
+    "words", ["C:\\*new*", "\\\\server\\[a](b)", "*a* _b_ `c` #d", "a | b ~~c~~ {d} !e", "1 < 2 > 0"]
+)
+def test_a_room_reads_every_sign_that_was_written(words):
+    from markdown_it import MarkdownIt
+
+    written = MarkdownIt("commonmark").enable("strikethrough").parseInline(chat_words._markdown_words(words))
+    assert "".join(token.content for token in written[0].children) == words
+
+
 def test_slack_is_told_of_its_three_characters_only():
     assert chat_words._slack_words("a & b < c > d & \"e\" 'f'") == "a &amp; b &lt; c &gt; d &amp; \"e\" 'f'"
 
@@ -349,6 +359,7 @@ def test_a_thread_of_one_room_is_not_anothers(bot, receiver, nordwind):
     queue(second, "two")
     sweep()
     assert "thread_ts" not in second.received()[0]["body"]
+    assert second.connections == 1  # nor was it asked for the other's
     assert ChatThread.objects.count() == 2
 
 
@@ -408,8 +419,9 @@ def test_what_is_no_answer_of_the_services_is_tried_again(bot, service, said):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_that_asks_for_time_gets_it(room, service):
-    sink = room(service)
+@pytest.mark.parametrize("token", ["", TOKEN])
+def test_a_service_that_asks_for_time_gets_it(room, service, token):
+    sink = room(service, token=token, room=ROOM if token else "")
     sink.says, sink.headers = [(429, "slow down")], {"Retry-After": "77"}
     queue(sink)
     sweep()
@@ -481,8 +493,9 @@ def test_a_first_message_of_mattermosts_that_is_refused_for_its_root_is_not_sent
 @pytest.mark.parametrize(
     ("status", "state"), [(302, State.QUEUED), (404, State.SET_ASIDE), (500, State.QUEUED)]
 )
-def test_a_room_is_as_guarded_as_a_webhook(room, service, status, state, settings):
-    sink = room(service)
+@pytest.mark.parametrize("token", ["", TOKEN])
+def test_a_room_is_as_guarded_as_a_webhook(room, service, status, state, settings, token):
+    sink = room(service, token=token, room=ROOM if token else "")
     sink.says = [(status, "no")]
     queue(sink)
     sweep()

@@ -384,6 +384,15 @@ def test_ten_workers_that_see_it_fail_switch_it_off_once(transactional_db, recei
     assert health(hooks).history.filter(is_active=False).count() == 1
 
 
+@pytest.mark.parametrize("change", [{"is_active": False}, {"failing_since": None}])
+def test_what_was_switched_off_or_recovered_meanwhile_is_left_alone(hooks, a2, change):
+    Endpoint.objects.update(failing_since=T0 - DAYS)
+    seen = health(hooks)
+    Endpoint.objects.update(**change)
+    assert not endpoint_health._switch_off(seen, "500", is_gone=False, now=T0)
+    assert (health(hooks).disabled_at, notices()) == (None, [])
+
+
 def test_a_pager_that_is_switched_off_has_its_pages_go_on(receiver, g1, clock):
     sink = receiver(person=g1)
     message = queue(sink)
@@ -431,8 +440,10 @@ def test_it_has_three_days_anew(hooks, clock):
     clock.shift(86400 * 9)
     hooks.status = 500
     outbox.replay(row(), now=T0 + timedelta(days=9))
-    sweep()
-    assert (row().state, row().attempts) == (State.QUEUED, 1)
+    for attempts in (1, 2):
+        sweep()
+        assert (row().state, row().attempts) == (State.QUEUED, attempts)
+        clock.shift(5)
 
 
 def test_what_waits_or_is_a_mail_is_not_replayed(hooks, a1):

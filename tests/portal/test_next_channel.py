@@ -369,6 +369,7 @@ def test_who_is_no_longer_active_or_was_never_there_is_not_told(a1, a2, room, wo
     world.posts["*"] = Permanent("404")
     outbox.sweep(T0)
     assert world.taken == [("email", f"7:status_update:{a2.pk}")]
+    assert not OutboxMessage.objects.filter(recipient=a1).exists()
 
 
 def test_the_mail_is_checked_again_when_it_goes_out(a1, room, world):
@@ -574,6 +575,14 @@ LAGS = [
     ({"attempts": 3}, 0.0),
     ({"attempts": 0, "next_attempt_at": T0 + timedelta(seconds=9)}, 0.0),
 ]
+
+
+def test_a_receiver_that_fails_does_not_make_the_portal_late(pager):
+    due = {"next_attempt_at": T0 - timedelta(seconds=40)}
+    OutboxMessage.objects.create(kind="plain", endpoint=pager, channel="webhook", dedupe_key="one", **due)
+    assert outbox.lag(T0) == 40
+    Endpoint.objects.update(failing_since=T0)
+    assert outbox.lag(T0) == 0
 
 
 @pytest.mark.parametrize(("fields", "expected"), LAGS)
