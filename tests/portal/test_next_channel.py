@@ -574,6 +574,14 @@ LAGS = [
 ]
 
 
+def test_a_receiver_that_fails_does_not_make_the_portal_late(pager):
+    due = {"next_attempt_at": T0 - timedelta(seconds=40)}
+    OutboxMessage.objects.create(kind="plain", endpoint=pager, channel="webhook", dedupe_key="one", **due)
+    assert outbox.lag(T0) == 40
+    Endpoint.objects.update(failing_since=T0)
+    assert outbox.lag(T0) == 0
+
+
 @pytest.mark.parametrize(("fields", "expected"), LAGS)
 def test_a_webhook_that_is_retried_does_not_make_the_portal_late(pager, fields, expected):
     due = {"next_attempt_at": T0 - timedelta(seconds=40)} | fields

@@ -214,6 +214,12 @@ def test_what_listens_there_fits_what_it_is_used_for(acme, service, use, is_righ
     assert "service" in refusal.value.message_dict
 
 
+def test_a_service_that_does_not_exist_is_refused():
+    with pytest.raises(ValidationError) as refusal:
+        clean(Endpoint(name="E", url="https://hooks.example.com/", service="carrier-pigeon"))
+    assert "service" in refusal.value.message_dict
+
+
 @pytest.mark.django_db
 def test_a_token_needs_to_know_its_room(acme):
     made = Endpoint(
