@@ -264,11 +264,11 @@ def send_test(endpoint: Endpoint, *, by: User, now: datetime) -> None:
 @transaction.atomic
 def replay(message: OutboxMessage, *, by: User, now: datetime) -> None:
     """Send a message of the log again, with the id that it had."""
-    if message.endpoint is None or message.channel != WEBHOOK:
+    if message.endpoint is None:
         raise Refused(_("Only what went to a channel or webhook is sent again from here."), kind="state")
     _check_open(_locked(message.endpoint, by))
     if not outbox.replay(message, now=now.replace(microsecond=0)):
-        raise Refused(_("It is still on its way: wait until it has arrived or failed."), kind="state")
+        raise Refused(_("It cannot go again now: wait until it has arrived or failed."), kind="state")
 
 
 @transaction.atomic
