@@ -229,13 +229,15 @@ def test_a_replayed_request_is_one_message_and_later_none(room, made, traveller)
     assert stored() == (1, 1)
 
 
-def test_the_address_is_confirmed_only_to_who_can_sign(room):
+def test_the_address_is_confirmed_only_to_who_can_sign(room, made):
     asked = {"token": "x", "challenge": "3eZbrw1aBm2rZgRNFdxV", "type": "url_verification"}
     assert slack(room, asked, secret="wrong").status_code == 401
     answer = slack(room, asked)
     assert (answer.status_code, answer.json()) == (200, {"challenge": "3eZbrw1aBm2rZgRNFdxV"})
     assert slack(room, {"type": "url_verification", "challenge": {"a": 1}}).json() == {}
     assert stored() == (0, 0)
+    assert slack(room, event(said(made)) | {"challenge": "x"}).json() == {}
+    assert stored() == (1, 0)
 
 
 def test_a_webhook_and_a_command_may_have_a_token_each(town, made):
