@@ -29,13 +29,12 @@ def sweep_bridges(now: datetime) -> dict[str, int]:
 
 
 def attend(pk: int, now: datetime) -> bool:
-    """Note who has left, then close the bridge or set its next look. False when another process has it."""
+    """Note who has left, then close the bridge or set its next look. False when another process did or does it."""
     with transaction.atomic():
-        locked_draft(
-            Bridge.objects.values_list("incident", flat=True).get(pk=pk)
-        )  # before the incident's lock
+        incident = Bridge.objects.values_list("incident", flat=True).get(pk=pk)
+        locked_draft(incident)  # before the incident's own lock: in that order publishing takes them
         bridge = _locked(pk)
-        if bridge is None or bridge.attention_at is None or bridge.attention_at > now:
+        if bridge is None or bridge.closed_at is not None:
             return False
         has_left = _note_silent(bridge, now)
         if _is_abandoned(bridge, now):

@@ -11,7 +11,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -28,7 +28,7 @@ from incidents.forms import (
     ReplyForm,
     WithdrawForm,
 )
-from incidents.models import Article, Attachment, Channel, Incident
+from incidents.models import Article, Attachment, Channel, Incident, IncidentEvent
 from incidents.rca_reading import copies_for_incident, prevented_by
 from incidents.timeline_view import timeline_items
 from maintenance import window_view
@@ -224,16 +224,22 @@ def detail(request: HttpRequest, reference: str) -> HttpResponse:
 
 
 def fragment_etag(request: HttpRequest, reference: str) -> str | None:
-    """Changes with the incident, the reader, the language, and each minute (times are relative)."""
+    """Changes with what the reader sees happen, the language, and each minute (times are relative).
+
+    Nothing that only staff read is part of a customer's: not even that there is an internal note.
+    """
     if not request.user.is_authenticated:
         return None
-    incident = get_incident(request, reference)
+    incident, user = get_incident(request, reference), person_of(request)
     minute = int(timezone.now().timestamp()) // 60
+    seen = IncidentEvent.objects.visible_to(user).filter(incident=incident)
     parts = (
         incident.pk,
-        incident.revision,
-        incident.computed_at,
-        person_of(request).pk,
+        seen.aggregate(latest=Max("pk"))["latest"],
+        incident.status,
+        incident.next_due_at,
+        incident.next_update_at,
+        user.pk,
         request.path,
         minute,
     )

@@ -186,10 +186,8 @@ def decide_on_bridge(bridge: Bridge, *, text: str, by: User, now: datetime, chan
 
 
 def _as_words_of(act: Act, by: User) -> dict[str, str]:
-    """The status around words on the bridge: a customer's end waiting, and never reopen what is over."""
-    if by.is_agent or not act.incident.is_unresolved:
-        return act.move(act.incident.status)
-    return stop_waiting(act, act.now)
+    """The status around words on the bridge: a customer's end waiting. They reopen nothing: a reply does."""
+    return act.move(act.incident.status) if by.is_agent else stop_waiting(act, act.now)
 
 
 def side_note(bridge: Bridge, *, text: str, by: User, now: datetime, channel: str) -> None:

@@ -242,6 +242,18 @@ def test_a_side_note_is_in_no_byte_for_a_customer(p1, base, bridge, a1, a3, g1, 
     assert [note["text"] for note in notes] == [SECRET]
 
 
+def test_no_etag_tells_a_customer_of_a_side_note(p1, bridge, a1, g1, client):
+    client.force_login(a1)
+    pages = [f"/incidents/{p1.reference}/now/", f"/incidents/{p1.reference}/timeline/"]
+    before = [client.get(page).headers["ETag"] for page in pages]
+    actions.side_note(bridge, text=SECRET, by=g1, now=after(10), channel="bridge")
+    for page, tag in zip(pages, before, strict=True):
+        assert client.get(page, headers={"if-none-match": tag}).status_code == 304
+    actions.note_on_bridge(bridge, text="Hello", by=g1, now=after(10), channel="bridge")
+    for page, tag in zip(pages, before, strict=True):
+        assert client.get(page, headers={"if-none-match": tag}).status_code == 200
+
+
 def test_of_two_bridges_the_latest_is_shown(p1, base, bridge, a1, g1):
     actions.decide_on_bridge(bridge, text="Old", by=g1, now=after(3), channel="bridge")
     actions.close_bridge(bridge, summary="First", by=g1, now=after(4), channel="bridge")

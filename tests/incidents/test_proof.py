@@ -9,8 +9,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from incidents import actions, clockwork
+from incidents.bridge_sweep import sweep_bridges
 from incidents.management.commands import verify_clocks
-from incidents.models import Clock, Incident
+from incidents.models import Clock, Incident, SupportPlan
 from incidents.sweep import sweep
 from tests.conftest import T0
 from tests.factories import article, incident
@@ -31,6 +32,14 @@ def random_life(rng, made, people, solution):
     """Use random verbs at random times; what a rule refuses is simply not done."""
     a1, a2, g1, m1 = people
     now = T0
+    SupportPlan.objects.update(has_bridge=True)
+
+    def on_bridge(use, at):
+        bridge = actions.open_bridge_of(made)
+        if bridge is None:
+            bridge = actions.open_bridge(made, by=rng.choice([a1, g1]), **at)
+        use(bridge)
+
     moves = [
         lambda at: actions.reply(made, text="x", by=rng.choice([a1, g1]), **at),
         lambda at: actions.validate_level(
@@ -55,6 +64,22 @@ def random_life(rng, made, people, solution):
         lambda at: actions.resolve(made, cause="c", remedy="r", by=g1, **at),
         lambda at: actions.reopen(made, reason="again", by=a1, **at),
         lambda at: sweep(at["now"]),
+        lambda at: on_bridge(
+            lambda bridge: rng.choice([actions.note_on_bridge, actions.decide_on_bridge])(
+                bridge, text="n", by=rng.choice([a1, g1]), **at
+            ),
+            at,
+        ),
+        lambda at: on_bridge(
+            lambda bridge: actions.agree_step(
+                bridge, text="s", owner=a2, due_at=at["now"] + timedelta(hours=1), by=g1, **at
+            ),
+            at,
+        ),
+        lambda at: on_bridge(
+            lambda bridge: actions.close_bridge(bridge, summary="s", by=rng.choice([g1, None]), **at), at
+        ),
+        lambda at: sweep_bridges(at["now"]),
     ]
     for _ in range(18):
         now += timedelta(seconds=rng.choice([1, 59, 299, 300, 301, 1800, 7200, 40_000, 200_000]))
