@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
@@ -41,22 +42,28 @@ HEARTBEAT = timedelta(seconds=60)
 # --- what a poll asks ---
 
 
-@dataclass(frozen=True)
+@dataclass
 class Watch:
-    """What one query tells of a viewer and a bridge: enough to say whether anything changed for them.
+    """What two small queries tell of a viewer and a bridge: enough to say whether anything changed for them.
 
     For a customer nothing here moves with what is internal: their last event is the last public one, and
     neither the revision of the incident nor when its clocks were computed is looked at.
     """
 
-    incident: Incident
     user: User
-    bridge: int | None
-    is_open: bool
-    roster: int
-    last_event: int
+    pk: int
     is_writer: bool
-    seen_at: datetime | None
+    bridge: int | None = None
+    is_open: bool = False
+    roster: int = 0
+    last_event: int | None = None
+    seen_at: datetime | None = None
+
+    @cached_property
+    def incident(self) -> Incident:
+        """The whole row, which only an answer with content needs."""
+        visible = Incident.objects.visible_to(self.user)
+        return visible.select_related("organisation", "assignee", "reporter").get(pk=self.pk)
 
     @property
     def is_present(self) -> bool:
@@ -65,7 +72,7 @@ class Watch:
     def etag_of_region(self, now: datetime) -> str:
         """The same for everybody who reads the same bytes; it changes each minute, for clocks run on."""
         parts = (
-            self.incident.pk,
+            self.pk,
             self.bridge,
             self.roster,
             self.last_event,
@@ -79,41 +86,37 @@ class Watch:
 
     def is_due_to_be_noted(self, now: datetime) -> bool:
         """Whether the viewer, who is on the bridge, was last noted a minute ago or more."""
-        return self.bridge is not None and self.seen_at is not None and self.seen_at <= now - HEARTBEAT
+        return self.seen_at is not None and self.seen_at <= now - HEARTBEAT
 
 
 def watch(user: User, reference: str) -> Watch | None:
-    """The incident with all that a poll needs, in one query; None where the user may not see it."""
-    bridges = Bridge.objects.filter(incident=OuterRef("pk")).order_by("-pk")
-    events = IncidentEvent.objects.visible_to(user).filter(incident=OuterRef("pk")).order_by("-pk")
-    stays = BridgePresence.objects.filter(bridge__incident=OuterRef("pk"), person=user, left_at=None)
+    """What a poll needs to know, in two queries; None where the user may not see the incident."""
     roles = Membership.objects.filter(organisation=OuterRef("organisation"), user=user, role__in=WRITERS)
-    found = (
-        Incident.objects.visible_to(user)
-        .by_reference(reference)
-        .select_related("organisation", "assignee", "reporter")
-        .annotate(
-            bridge_pk=Subquery(bridges.values("pk")[:1]),
-            bridge_closed_at=Subquery(bridges.values("closed_at")[:1]),
-            roster=Subquery(bridges.values("roster_revision")[:1]),
-            last_event=Subquery(events.values("pk")[:1]),
-            seen_at=Subquery(stays.order_by("-pk").values("seen_at")[:1]),
-            written_as=Subquery(roles.values("role")[:1]),
-        )
-        .first()
-    )
-    if found is None:
+    roles = roles.order_by().values("role")[:1]
+    visible = Incident.objects.visible_to(user).by_reference(reference)
+    found = visible.annotate(written_as=Subquery(roles)).values_list("pk", "written_as")
+    row = found.first()
+    if row is None:
         return None
-    return Watch(
-        incident=found,
-        user=user,
-        bridge=found.bridge_pk,
-        is_open=found.bridge_pk is not None and found.bridge_closed_at is None,
-        roster=found.roster or 0,
-        last_event=found.last_event or 0,
-        is_writer=user.is_agent or bool(found.written_as),
-        seen_at=found.seen_at,
+    pk, written_as = row
+    watching = Watch(user, pk, is_writer=user.is_agent or bool(written_as))
+    _look_at_bridge(watching)
+    return watching
+
+
+def _look_at_bridge(watching: Watch) -> None:
+    events = IncidentEvent.objects.filter(incident=OuterRef("incident")).order_by("-pk")
+    if not watching.user.is_agent:
+        events = events.filter(is_public=True)
+    stays = BridgePresence.objects.filter(bridge=OuterRef("pk"), person=watching.user, left_at=None)
+    bridges = Bridge.objects.filter(incident=watching.pk).annotate(
+        last_event=Subquery(events.values("pk")[:1]), seen_at=Subquery(stays.values("seen_at")[:1])
     )
+    shown = bridges.order_by("-pk").values_list("pk", "closed_at", "roster_revision", "last_event", "seen_at")
+    row = shown.first()
+    if row is not None:
+        watching.bridge, closed_at, watching.roster, watching.last_event, watching.seen_at = row
+        watching.is_open = closed_at is None
 
 
 # --- the people ---

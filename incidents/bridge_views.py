@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,6 +33,7 @@ from portal.models import User
 from portal.templatetags.portal_tags import zone_label
 
 REGION_SECONDS = 60
+RENDERING = threading.Lock()
 USUAL_STEP = timedelta(minutes=30)
 FIVE_MINUTES = 300
 
@@ -49,7 +51,7 @@ def get_bridge(watch: Watch, asked: str = "") -> Bridge | None:
     wanted = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 19 else watch.bridge
     if wanted is None:
         return None
-    bridges = Bridge.objects.filter(incident=watch.incident)
+    bridges = Bridge.objects.filter(incident=watch.pk)
     bridge = bridges.select_related("opened_by", "closed_by", "summary").filter(pk=wanted).first()
     if bridge is not None:
         bridge.incident = watch.incident
@@ -152,7 +154,7 @@ def live(request: HttpRequest, reference: str) -> HttpResponse:
     etag = viewer_etag(watch, request.META.get("QUERY_STRING", ""), now)
     answer = get_conditional_response(request, etag=etag)
     if answer is None:
-        answer = HttpResponse(notice(request, watch) + region(request, watch, now))
+        answer = HttpResponse(notice(request, watch, reference) + region(request, watch, now))
     answer.headers["ETag"] = etag
     answer.headers["Cache-Control"] = "private, no-cache"
     return answer
@@ -163,16 +165,22 @@ def region(request: HttpRequest, watch: Watch, now: datetime) -> str:
     key = f"bridge:{watch.etag_of_region(now)}"
     text = cache.get(key)
     if text is None:
-        context = bridge_view.region_context(watch.incident, get_bridge(watch), watch.user, now)
-        text = render_to_string("incidents/bridge/_live.html", context | {"watch": watch}, request)
-        cache.set(key, text, REGION_SECONDS)
+        with RENDERING:  # one renders, and the others of the same moment find what it made
+            text = cache.get(key) or rendered(request, watch, now)
+            cache.set(key, text, REGION_SECONDS)
     return text
 
 
-def notice(request: HttpRequest, watch: Watch) -> str:
+def rendered(request: HttpRequest, watch: Watch, now: datetime) -> str:
+    context = bridge_view.region_context(watch.incident, get_bridge(watch), watch.user, now)
+    return render_to_string("incidents/bridge/_live.html", context | {"watch": watch}, request)
+
+
+def notice(request: HttpRequest, watch: Watch, reference: str) -> str:
     """What this viewer's page cannot show without being asked for again."""
     context = {
         "watch": watch,
+        "page_url": reverse("incidents:bridge", args=[reference]),
         "was_open": request.GET.get("open") == "1",
         "was_same": request.GET.get("bridge") == str(watch.bridge or 0),
         "was_here": request.GET.get("here") == "1",
@@ -327,7 +335,7 @@ def leaving(request: HttpRequest, reference: str) -> HttpResponse:
 def completion(request: HttpRequest, reference: str, pk: int) -> HttpResponse:
     """A step agreed on the bridge is done."""
     watch = get_watch(request, reference)
-    step = get_object_or_404(BridgeStep.objects.filter(bridge__incident=watch.incident), pk=pk)
+    step = get_object_or_404(BridgeStep.objects.filter(bridge__incident=watch.pk), pk=pk)
     if request.method != "POST":
         return redirect(page_url(watch))
     step.bridge.incident = watch.incident
