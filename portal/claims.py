@@ -14,6 +14,9 @@ from portal.models import OutboxMessage
 
 State = OutboxMessage.State
 BATCH = 20
+FAILING_LANES = (
+    8  # calls under way at once to endpoints that failed lately: they may hang, and others wait for none
+)
 LOOK_AHEAD = 100  # rows looked through for endpoints that are free
 WEBHOOK_LEASE_SECONDS = 30  # longer than any call, and short enough for a page whose worker was killed
 
@@ -32,15 +35,28 @@ def claim(now: datetime) -> list[OutboxMessage]:
 
 
 def claim_webhooks(now: datetime, count: int, away: Collection[int] = ()) -> list[OutboxMessage]:
-    """Take up to `count` due webhooks, one to each endpoint that is neither away nor being called."""
+    """Take up to `count` due webhooks, one to each endpoint that is neither away nor being called.
+
+    Those of endpoints that failed lately come last and are few at a time, so that they never hold every lane.
+    """
     rows = OutboxMessage.objects.filter(channel=WEBHOOK)
-    called = rows.filter(state=State.CLAIMED, lease_until__gt=now, endpoint__isnull=False).values("endpoint")
-    free = rows.filter(due(now)).exclude(endpoint__in=called).exclude(endpoint__in=away)
-    first: dict[int, int] = {}
-    found = free.order_by("priority", "next_attempt_at", "pk").values_list("endpoint_id", "pk")
+    called = rows.filter(state=State.CLAIMED, lease_until__gt=now, endpoint__isnull=False)
+    free = rows.filter(due(now)).exclude(endpoint__in=called.values("endpoint")).exclude(endpoint__in=away)
+    failing = Q(endpoint__failing_since__isnull=False)
+    ids = _first_of_each(free.exclude(failing), count)
+    if len(ids) < count:
+        lanes = max(FAILING_LANES - called.filter(failing).count(), 0)
+        ids += _first_of_each(free.filter(failing), min(count - len(ids), lanes))
+    return _take(ids, now, WEBHOOK)
+
+
+def _first_of_each(rows: QuerySet[OutboxMessage], count: int) -> list[int]:
+    """The most pressing message to each endpoint."""
+    first: dict[int | None, int] = {}
+    found = rows.order_by("priority", "next_attempt_at", "pk").values_list("endpoint_id", "pk")
     for endpoint, pk in found[:LOOK_AHEAD]:
         first.setdefault(endpoint, pk)
-    return _take(list(first.values())[:count], now, WEBHOOK)
+    return list(first.values())[:count]
 
 
 def _take(ids: Iterable[int], now: datetime, channel: str) -> list[OutboxMessage]:

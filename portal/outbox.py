@@ -298,12 +298,13 @@ def _next_attempt(message: OutboxMessage, now: datetime, wait: int | None = None
     """None when its time is over; a message whose first attempt came as late as that has a second one."""
     is_patient = _is_patient(message)
     steps = PATIENT_BACKOFF_SECONDS if is_patient else BACKOFF_SECONDS
-    pause = max(steps[min(message.attempts, len(steps)) - 1], wait or 0)
+    later = now + timedelta(seconds=steps[min(message.attempts, len(steps)) - 1])
     last = message.created_at + (PATIENT_GIVE_UP_AFTER if is_patient else GIVE_UP_AFTER)
-    later = now + timedelta(seconds=pause)
     if now < last:
-        return max(min(later, last), now + timedelta(seconds=wait or 0))
-    return later if message.attempts == 1 else None
+        later = min(later, last)
+    elif message.attempts > 1:
+        return None
+    return max(later, now + timedelta(seconds=wait or 0))
 
 
 def tell_staff(message: OutboxMessage, now: datetime) -> None:
@@ -366,10 +367,12 @@ def _again(message: OutboxMessage, states: Collection[str], now: datetime, **col
 def lag(now: datetime) -> float:
     """Seconds by which the message that is overdue the longest has not been attempted; 0 if none is.
 
-    Webhooks that were tried do not count: that a receiver fails us says nothing of this product.
+    Webhooks that were tried, or go where nothing is taken, do not count: that says nothing of this product.
     """
     waiting = OutboxMessage.objects.filter(
-        Q(channel=EMAIL) | Q(attempts=0), state__in=[State.QUEUED, State.CLAIMED], next_attempt_at__lte=now
+        Q(channel=EMAIL) | Q(attempts=0, endpoint__failing_since=None),
+        state__in=[State.QUEUED, State.CLAIMED],
+        next_attempt_at__lte=now,
     ).order_by("next_attempt_at")
     oldest = waiting.values_list("next_attempt_at", flat=True).first()
     return (now - oldest).total_seconds() if oldest else 0.0

@@ -30,7 +30,7 @@ ANSWER_BYTES = 64 * 1024
 LONGEST_WAIT = 3600  # seconds that a receiver may ask us to stay away
 COME_BACK = frozenset({408, 409, 425, 429})  # of the 4xx, those that ask for another try
 ASK_TO_WAIT = frozenset({429, 503})
-SHORT = 8  # characters: less than that is no secret, and stands in ordinary words
+SHORT = 6  # characters: less than that is no secret, and stands in ordinary words
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _ask(target: guard.Target, line: socket.socket, content: bytes, headers: dic
     request.request("POST", target.path, content, {"Host": target.netloc, **headers, "Connection": "close"})
     with request.getresponse() as response:
         body = b""
-        with contextlib.suppress(OSError, http.client.HTTPException):
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):  # nonsense of all kinds
             body = response.read(ANSWER_BYTES)
         wait = response.getheader("Retry-After", "") if response.status in ASK_TO_WAIT else ""
         words = hide(response.reason, secrets_of(target.path, headers))

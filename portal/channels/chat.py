@@ -7,8 +7,9 @@ repeat from a new message, so one can repeat when a worker is killed between the
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -121,24 +122,14 @@ def _token(endpoint: Endpoint) -> str:
     return token
 
 
-class _reading_as:
+@contextlib.contextmanager
+def _reading_as(endpoint: Endpoint) -> Iterator[None]:
     """What is worded inside is worded in the language and zone of the room's organisation."""
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        organisation = endpoint.organisation
-        self.language = translation.override(
-            organisation.language if organisation else settings.LANGUAGE_CODE
-        )
-        zone = organisation.time_zone if organisation else settings.TIME_ZONE
-        self.zone = timezone.override(ZoneInfo(zone))
-
-    def __enter__(self) -> None:
-        self.language.__enter__()
-        self.zone.__enter__()
-
-    def __exit__(self, *details: Any) -> None:
-        self.zone.__exit__(*details)
-        self.language.__exit__(*details)
+    organisation = endpoint.organisation
+    language = organisation.language if organisation else settings.LANGUAGE_CODE
+    zone = organisation.time_zone if organisation else settings.TIME_ZONE
+    with translation.override(language), timezone.override(ZoneInfo(zone)):
+        yield
 
 
 def _json(answer: Answer) -> dict[str, Any]:

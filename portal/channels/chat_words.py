@@ -27,6 +27,7 @@ TEAMS_BYTES = 21_000
 TITLE, FACT, STEP, STEPS = 200, 1000, 300, 20
 SHORTEST = 40
 INVISIBLE = "\u2060"  # WORD JOINER: nobody sees it, and no service reads a command across it
+MARKDOWN = re.compile(r"https?://[^\s<>\"]+|[\\`*_{}\[\]()#+!|<>~@-]")
 Written = TypeVar("Written")
 
 
@@ -172,9 +173,15 @@ def _mattermost(said: Told) -> str:
 
 
 def _markdown_words(text: str) -> str:
-    """Every mark of Markdown escaped, and no @ that calls anybody."""
-    escaped = re.sub(r"([\\`*_{}\[\]()#+!|<>~-])", r"\\\1", text)
-    return escaped.replace("@", f"@{INVISIBLE}").replace(":/", f":{INVISIBLE}/")
+    """Every mark of Markdown escaped, and no @ that calls anybody. Bare addresses show where they lead: they stay."""
+    return MARKDOWN.sub(_quiet, text)
+
+
+def _quiet(found: re.Match[str]) -> str:
+    mark = found[0]
+    if len(mark) > 1:  # an address: a backslash would break it
+        return re.sub(r"[^\w:/.?&=%#;,~+-]", lambda sign: f"%{ord(sign[0]):02X}", mark, flags=re.ASCII)
+    return f"@{INVISIBLE}" if mark == "@" else f"\\{mark}"
 
 
 def _listed(said: Told, head: str, item: str, words: Callable[[str], str]) -> list[str]:
@@ -192,46 +199,40 @@ def teams(rendered: Rendered) -> dict[str, Any]:
 
 
 def _teams(said: Told) -> dict[str, Any]:
-    facts = [{"title": _card_words(label), "value": _card_words(value)} for label, value in said.facts]
     blocks = [
-        _block(said.title, size="Medium", weight="Bolder"),
-        {"type": "FactSet", "facts": facts} if facts else None,
-        _block(said.text),
-        _block(_("Next steps:"), weight="Bolder") if said.steps else None,
-        *(_block(f"• {step}") for step in said.steps),
-        _block(_note(said), isSubtle=True),
+        _line((said.title, True), size="Medium"),
+        *(_line((label, True), (f" {value}", False)) for label, value in said.facts),
+        *(_line((line, False)) for line in said.text.splitlines()),
+        *(_line((line, False)) for line in _listed(said, "{}", "• {}", str)),
+        _line((_note(said), False), isSubtle=True),
     ]
+    action = {"type": "Action.OpenUrl", "title": _("Open in the portal"), "url": said.url}
     card = {
         "type": "AdaptiveCard",
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "version": "1.4",
         "body": [block for block in blocks if block],
-        "actions": [{"type": "Action.OpenUrl", "title": _("Open in the portal"), "url": said.url}]
-        if said.url
-        else [],
+        "actions": [action] if said.url else [],
         "msteams": {"width": "Full"},
     }
     kind = "application/vnd.microsoft.card.adaptive"
     return {"type": "message", "attachments": [{"contentType": kind, "contentUrl": None, "content": card}]}
 
 
-def _block(text: str, **more: Any) -> dict[str, Any] | None:
-    words = _card_words(text)
-    return {"type": "TextBlock", "text": words, "wrap": True, **more} if words else None
-
-
-def _card_words(text: str) -> str:
-    """A card knows links, lists, emphasis and {{DATE()}}: none of them in what people wrote. Lines stay lines."""
-    quiet = re.sub(r"([*_\]#>+-])(?=\S)", rf"\1{INVISIBLE}", text)
-    quiet = quiet.replace("{{", "{" + INVISIBLE + "{").replace("<at>", f"<{INVISIBLE}at>")
-    return re.sub(r"\n+", "\n\n", quiet.strip())
+def _line(*runs: tuple[str, bool], **more: Any) -> dict[str, Any] | None:
+    """A line of texts, each bold or not. In runs of text a card knows no Markdown, only {{DATE()}} and {{TIME()}}."""
+    inlines = [
+        {"type": "TextRun", "text": text.replace("{{", f"{{{INVISIBLE}{{")}
+        | ({"weight": "Bolder"} if is_bold else {})
+        | more
+        for text, is_bold in runs
+        if text.strip()
+    ]
+    return {"type": "RichTextBlock", "inlines": inlines} if inlines else None
 
 
 def teams_text(card: Mapping[str, Any]) -> str:
     """What a card says, for the record."""
-    lines: list[str] = []
-    for block in card["attachments"][0]["content"]["body"]:
-        lines += [block["text"]] if "text" in block else []
-        lines += [f"{fact['title']} {fact['value']}" for fact in block.get("facts", [])]
-    lines += [action["url"] for action in card["attachments"][0]["content"]["actions"]]
-    return "\n".join(lines)
+    content = card["attachments"][0]["content"]
+    lines = ["".join(run["text"] for run in block["inlines"]) for block in content["body"]]
+    return "\n".join([*lines, *(action["url"] for action in content["actions"])])

@@ -28,7 +28,7 @@ NAME = re.compile(rf"(?:{LABEL}\.)+{LABEL}")
 NUMERIC = re.compile(
     r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)"
 )  # how resolvers tell a number from a name (WHATWG URL, 3.5)
-INNER_DOMAINS = ("localhost", "local", "internal", "lan", "home.arpa")  # RFC 6761, 6762, 8375
+INNER_DOMAINS = ("localhost", "localdomain", "local", "internal", "lan", "home.arpa")  # RFC 6761, 6762, 8375
 
 # IANA's registries of special-purpose addresses (RFC 6890). All else of IPv4 is public.
 SPECIAL_V4 = """

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SCHEME = re.compile(r"([a-z0-9]+)://[\x21-\x7e]+", re.IGNORECASE)
 SECONDS = 4.0  # for connecting, and for each word of an answer
 CALLS = 3  # of one message: together they end before the lease does
+WAKES = (
+    "failure"  # apprise's kind of message: for less than that some services wake nobody, or close an alert
+)
 TEXT = 600  # characters: a pager and an SMS are read at a glance
 
 
@@ -79,7 +82,7 @@ def send(endpoint: Endpoint, rendered: Rendered) -> Sent:
     title = one_line(rendered.subject)
     body = "\n\n".join(part for part in (_short(storable(rendered.text).strip()), rendered.url) if part)
     try:
-        is_accepted = service.notify(title=title, body=body, body_format="text")
+        is_accepted = service.notify(title=title, body=body, body_format="text", notify_type=WAKES)
     except Exception as error:  # whatever a plug-in raises may quote the address
         raise Temporary(f"{endpoint.origin} failed: {type(error).__name__}") from None
     if not is_accepted:

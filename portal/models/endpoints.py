@@ -166,7 +166,7 @@ class Endpoint(models.Model):
             raise ValidationError(
                 {"use": _("Channels and webhooks belong to an organisation, pagers to nobody or a person.")}
             )
-        if self.use not in USES[self.Service(self.service)]:
+        if self.use not in USES.get(self.service, frozenset()):
             raise ValidationError({"service": _("This service cannot be used for that.")})
         if self.access_token and not self.room_id:
             raise ValidationError({"room_id": _("With an access token, say which channel to post in.")})
@@ -198,7 +198,7 @@ class Endpoint(models.Model):
 
 
 _ROOM = frozenset({Endpoint.Use.CHANNEL})
-USES = {
+USES: dict[str, frozenset[Endpoint.Use]] = {
     Endpoint.Service.WEBHOOK: frozenset(Endpoint.Use),
     Endpoint.Service.SLACK: _ROOM,
     Endpoint.Service.TEAMS: _ROOM,

@@ -315,6 +315,117 @@ def test_a_message_that_leads_nowhere_is_refused_at_once(ends):
         outbox.enqueue("plain", None, now=T0, dedupe_key="one", **ends)
 
 
+# --- who hears of it instead of a room ---
+
+
+def post(room, instead, key="7:status_update:", **more) -> OutboxMessage:
+    return queue(
+        None,
+        f"{key}endpoint-{room.pk}",
+        channel="webhook",
+        endpoint=room,
+        next_channels=(),
+        instead=instead,
+        **more,
+    )
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_room_that_fails_is_told_to_people_in_the_same_pass_and_once(a1, a2, room, world, clock, failure):
+    message = post(room, [a1.pk, a2.pk], subject_key="INC-7", facts={"event": 7}, priority=0)
+    world.posts["*"] = FAILURES[failure]
+    outbox.sweep(T0)
+    assert world.taken == [("email", f"7:status_update:{person.pk}") for person in (a1, a2)]
+    mail = row(f"7:status_update:{a1.pk}")
+    for name in ("kind", "facts", "subject_key", "is_automatic", "priority"):
+        assert getattr(mail, name) == getattr(message, name), name
+    assert (mail.recipient, mail.channel, mail.next_channels, mail.instead) == (a1, "email", [], [])
+    for _ in range(3):
+        clock.shift(4000)
+        outbox.sweep(T0)
+    assert len(world.taken) == 2
+    assert row(message.dedupe_key).instead == []
+
+
+def test_a_room_that_takes_it_is_told_alone(a1, room, world):
+    post(room, [a1.pk])
+    outbox.sweep(T0)
+    assert world.taken == [("webhook", f"7:status_update:endpoint-{room.pk}")]
+    assert row(f"7:status_update:endpoint-{room.pk}").instead == [a1.pk]
+
+
+def test_who_has_the_mail_already_does_not_get_it_twice(a1, a2, room, world):
+    queue(a1, f"7:status_update:{a1.pk}", next_channels=())
+    post(room, [a1.pk, a2.pk])
+    world.posts["*"] = Temporary("500")
+    outbox.sweep(T0)
+    outbox.sweep(T0)
+    assert sorted(world.taken) == sorted(("email", f"7:status_update:{person.pk}") for person in (a1, a2))
+
+
+def test_who_is_no_longer_active_or_was_never_there_is_not_told(a1, a2, room, world):
+    type(a1).objects.filter(pk=a1.pk).update(is_active=False)
+    post(room, [a1.pk, 987_654, a2.pk])
+    world.posts["*"] = Permanent("404")
+    outbox.sweep(T0)
+    assert world.taken == [("email", f"7:status_update:{a2.pk}")]
+
+
+def test_the_mail_is_checked_again_when_it_goes_out(a1, room, world):
+    post(room, [a1.pk], facts={"why_not": ""})
+    world.posts["*"] = Permanent("404")
+    outbox.sweep(T0, channel="webhook")
+    OutboxMessage.objects.filter(channel="email").update(
+        facts={"why_not": "not of the organisation any more"}
+    )
+    outbox.sweep(T0)
+    assert row(f"7:status_update:{a1.pk}").state == State.DROPPED
+    assert world.taken == []
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"removed_at": T0}])
+def test_a_room_that_was_switched_off_before_is_told_to_people(a1, room, world, change):
+    message = post(room, [a1.pk])
+    Endpoint.objects.filter(pk=room.pk).update(**change)
+    outbox.sweep(T0)
+    assert row(message.dedupe_key).state == State.DROPPED
+    assert world.taken == [("email", f"7:status_update:{a1.pk}")]
+
+
+def test_what_is_no_longer_due_is_told_to_nobody(a1, room, world):
+    post(room, [a1.pk], facts={"why_not": "over"})
+    outbox.sweep(T0)
+    assert (world.taken, OutboxMessage.objects.count()) == ([], 1)
+
+
+def test_a_room_that_nobody_can_call_has_all_its_messages_told_at_once(
+    a1, settings, acme, world, monkeypatch
+):
+    monkeypatch.undo()
+    settings.WEBHOOK_ALLOWED_HOSTS = ["127.0.0.1:1"]
+    room = Endpoint.objects.create(name="Down", url="http://127.0.0.1:1/", organisation=acme, use="channel")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(outbox.KINDS, "plain", outbox.MessageKind("plain", render, lambda message: ""))
+        for number in range(4):
+            post(room, [a1.pk], key=f"{number}:opened:")
+        outbox.sweep(T0, channel="webhook")
+    mails = OutboxMessage.objects.filter(channel="email", recipient=a1)
+    assert sorted(mails.values_list("dedupe_key", flat=True)) == [f"{n}:opened:{a1.pk}" for n in range(4)]
+
+
+def test_failure_and_the_mails_instead_are_written_together(a1, room, world, monkeypatch):
+    message = post(room, [a1.pk])
+    world.posts["*"] = Permanent("404")
+
+    def refuse(message):
+        raise OperationalError("deadlock detected")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queueing, "queue", refuse)
+        outbox.sweep(T0, channel="webhook")
+    assert (row(message.dedupe_key).state, row(message.dedupe_key).instead) == (State.CLAIMED, [a1.pk])
+
+
 # --- the mail server is away ---
 
 
@@ -463,6 +574,14 @@ LAGS = [
     ({"attempts": 3}, 0.0),
     ({"attempts": 0, "next_attempt_at": T0 + timedelta(seconds=9)}, 0.0),
 ]
+
+
+def test_a_receiver_that_fails_does_not_make_the_portal_late(pager):
+    due = {"next_attempt_at": T0 - timedelta(seconds=40)}
+    OutboxMessage.objects.create(kind="plain", endpoint=pager, channel="webhook", dedupe_key="one", **due)
+    assert outbox.lag(T0) == 40
+    Endpoint.objects.update(failing_since=T0)
+    assert outbox.lag(T0) == 0
 
 
 @pytest.mark.parametrize(("fields", "expected"), LAGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import http.client
 import json
 import socket
@@ -56,22 +57,6 @@ def ada(db):
     return User.objects.create_user("ada@acme.example", name="Ada")
 
 
-@pytest.fixture
-def receiver(settings, tmp_path):
-    """Make receivers: `receiver(status=500)` is a running one, with its endpoint in `.endpoint`."""
-    with contextlib.ExitStack() as stack:
-        made = []
-
-        def make(**options) -> Sink:
-            sink = stack.enter_context(Sink(0, tmp_path / f"{len(made)}", **options))
-            made.append(sink)
-            settings.WEBHOOK_ALLOWED_HOSTS = [sink.host for sink in made]
-            sink.endpoint = Endpoint.objects.create(name=f"Room {len(made)}", url=sink.url)
-            return sink
-
-        yield make
-
-
 def queue(endpoint, key, person=None, **more) -> OutboxMessage:
     assert outbox.enqueue(
         "plain", person, now=T0, dedupe_key=key, channel="webhook", endpoint=endpoint, **more
@@ -97,7 +82,7 @@ def test_a_receiver_gets_what_the_standard_says(receiver, ada):
     )
     sweep()
     [got] = sink.received()
-    assert got["path"] == "/rooms/hush?token=hush"
+    assert got["path"] == "/rooms/hush-hush?token=hush-hush"
     assert got["headers"]["Host"] == sink.host
     assert got["headers"]["Content-Type"] == "application/json"
     assert got["headers"]["webhook-id"] == message.message_id.strip("<>")
@@ -249,7 +234,7 @@ class Raw(threading.Thread):
                     self.serve(line)
 
     def serve(self, line: socket.socket) -> None:
-        line.recv(65536)
+        self.asked = line.recv(65536)
         for _ in range(100):
             self.was_answered_in_time = self.until()
             if self.was_answered_in_time:
@@ -311,6 +296,46 @@ def test_no_more_than_so_much_of_an_answer_is_read(raw, body):
     assert row("one").state == State.SENT
     assert endpoint.server.sent < 8 * 1024 * 1024  # what the buffers of both machines take
     assert len(row("one").answer) < 300
+
+
+NONSENSE = {
+    "no chunk": b"Transfer-Encoding: chunked\r\n\r\nZZZ\r\nx\r\n",
+    "a negative chunk": b"Transfer-Encoding: chunked\r\n\r\n-5\r\nx\r\n",
+    "a chunk without end": b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFF\r\nx",
+    "a line without end": b"Transfer-Encoding: chunked\r\n\r\n" + b"1" * 70_000,
+    "both lengths": b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": b"Content-Length: 3\r\nContent-Length: 9\r\n\r\nabc",
+    "a negative length": b"Content-Length: -1\r\n\r\nabc",
+    "a length of letters": b"Content-Length: many\r\n\r\nabc",
+    "less than its length": b"Content-Length: 999\r\n\r\nabc",
+    "packed nonsense": b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+    "no body": b"\r\n",
+    "no header ends": b"X-A: b",
+}
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_the_status_counts_whatever_follows(raw, name):
+    queue(raw(b"HTTP/1.1 200 OK\r\n" + NONSENSE[name]), "one")
+    sweep()
+    assert row("one").state == State.SENT
+
+
+def test_no_answer_is_unpacked(raw):
+    bomb = gzip.compress(b"0" * 30_000_000)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n"
+    endpoint = raw(head.encode() + bomb)
+    answer = calls.call(endpoint.url, b"{}", {})
+    assert len(answer.body) <= min(len(bomb), calls.ANSWER_BYTES)
+    assert b"accept-encoding: identity" in endpoint.server.asked.lower()
+
+
+def test_what_a_path_holds_stays_on_its_line(raw):
+    endpoint = raw(b"HTTP/1.1 204 No Content\r\n\r\n")
+    calls.call(f"{endpoint.url}%0d%0aX-Evil:%201?a=%0a", b"{}", {})
+    lines = endpoint.server.asked.split(b"\r\n")
+    assert lines[0] == b"POST /hush%0d%0aX-Evil:%201?a=%0a HTTP/1.1"
+    assert not any(line.lower().startswith(b"x-evil") for line in lines)
 
 
 def test_an_endless_answer_of_1xx_is_no_answer(raw, monkeypatch):
@@ -448,6 +473,20 @@ def test_a_slow_receiver_holds_up_nobody_else(receiver, raw):
         queue(quick.endpoint, f"m{number}")
     assert sweep().sent == 6
     assert slow.server.was_answered_in_time
+
+
+def test_endpoints_that_fail_never_hold_every_lane(receiver):
+    failing = [
+        Endpoint.objects.create(name="F", url="https://f.example/", failing_since=T0) for _ in range(20)
+    ]
+    for number, endpoint in enumerate(failing):
+        queue(endpoint, f"f{number}", priority=OutboxMessage.Priority.URGENT)
+        queue(endpoint, f"g{number}", priority=OutboxMessage.Priority.URGENT)
+    assert len(claims.claim_webhooks(T0, 16)) == claims.FAILING_LANES
+    assert claims.claim_webhooks(T0, 8) == []
+    quick = receiver()
+    queue(quick.endpoint, "quick")
+    assert [message.dedupe_key for message in claims.claim_webhooks(T0, 8)] == ["quick"]
 
 
 def test_one_endpoint_gets_its_webhooks_in_order_and_one_at_a_time(receiver):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import time
 
 import pytest
 import time_machine
 from django.core.exceptions import ValidationError
 
 from portal import outbox
-from portal.channels import guard
+from portal.channels import calls, guard
 from portal.models import Endpoint, OutboxMessage
 from tests.conftest import T0
 from tests.webhook_sink import Sink
@@ -35,6 +36,19 @@ REFUSED_WORDS = """
     https://hooks.example.com:445/ https://hooks.example.com:99999/ https://hooks.example.com:x/
     http://hooks.example.com/ file:///etc/passwd gopher://hooks.example.com/ ftp://hooks.example.com/
     unix:/run/x.sock //hooks.example.com/ hooks.example.com https:/hooks.example.com https:// https:///x https://[/
+    https://[64:ff9b::a00:1]/ https://[64:ff9b::10.0.0.1]/ https://[::ffff:0:127.0.0.1]/ https://[::ffff:0:7f00:1]/
+    https://[::7f00:1]/ https://[0:0:0:0:0:ffff:7f00:0001]/ https://[::FFFF:10.0.0.1]/ https://[fec0::1]/
+    https://[2001:0:7f00:1::]/ https://[2001:20::1]/ https://[5f00::1]/ https://[fe80::1%eth0]/ https://[::1%251]/
+    https://[::ffff:127.0.0.1%25lo]/ https://[2002:a00:1::1]/ https://[127.0.0.1]/ https://[v1.127.0.0.1]/
+    https://１２７.0.0.1/ https://127.0.0.１/ https://１０.１.２.３/ https://hooks.example.com:４４３/ https://ｌocalhost/
+    https://%6c%6f%63%61%6c%68%6f%73%74/ https://127.0.0.1%2eexample.com/ https://127%2e0%2e0%2e1/
+    https://hooks.example.com%00.evil.example/ https://hooks.example.com%0d%0a/ https://127.0.0.1%23@hooks.example.com/
+    https://localhost.localdomain/ https://Metadata.Google.Internal/ https://metadata.google.internal./ https://x.LOCAL/
+    https://hooks.example.com../ https://hooks.example.com.:443/ https://0x7F000001/ https://0X7f.0.0.1/ https://017700000001/
+    https://127.0.0.1:443:443/ https://hooks.example.com:+443/ https://hooks.example.com:-1/ https://hooks.example.com:4_43/
+    https://hooks.example.com:443@127.0.0.1/ https://a:b@127.0.0.1:443/ https://:@hooks.example.com/ https://hooks.example.com:143/
+    https://hooks.example.com:3306/ https://hooks.example.com:11211/ https://hooks.example.com:27017/ https://hooks.example.com:65536/
+    HTTP://hooks.example.com/ ftps://hooks.example.com/ dict://hooks.example.com/ ws://hooks.example.com/ data:text/html,x
     https://%31%32%37.0.0.1/ https://hooks..example.com/ https://.example.com/ javascript:alert(1) https://-/
 """
 REFUSED = [
@@ -47,6 +61,14 @@ REFUSED = [
     "https://192.88.99.1/",
     "https://[3fff::1]/",
 ]
+REFUSED += [
+    "https://hooks.example.com/\r\nX-Evil: 1",
+    "https://hooks.example.com/\rX-Evil: 1",
+    "https://hooks.example.com/x HTTP/1.1\r\n\r\nGET /",
+    "https://hooks.example.com\u2028/",
+    "https://hooks.example.com/\x7f",
+    "https://127.0.0\u200b.1/",
+]
 REFUSED += ["https://hooks.exam\tple.com/", "https://127.0.0.1\0.example.com/", "https://hooks.example.com/ü"]
 
 TAKEN = [
@@ -58,6 +80,12 @@ TAKEN = [
     "https://xn--bcher-kva.example/",
     "https://93.184.216.34/",
     "https://[2606:2800:220:1::1]/",
+    "https://hooks.example.com/%0d%0aX-Evil:%201",
+    "https://hooks.example.com/#@127.0.0.1/",
+    "https://hooks.example.com?@127.0.0.1/",
+    "https://hooks.example.com/https://127.0.0.1/",
+    "https://10.example.com/",
+    "https://localhost.example.com/",
 ]
 
 
@@ -89,9 +117,9 @@ def dns(monkeypatch):
     return answers
 
 
-def send(url) -> OutboxMessage:
+def send(url, **more) -> OutboxMessage:
     """One webhook to an endpoint that got by the check at its saving, however it did."""
-    endpoint = Endpoint.objects.create(name="Room", url=url)
+    endpoint = Endpoint.objects.create(name="Room", url=url, **more)
     outbox.enqueue("endpoint_test", None, now=T0, dedupe_key="one", channel="webhook", endpoint=endpoint)
     outbox.sweep(T0, channel="webhook")
     return OutboxMessage.objects.get(dedupe_key="one")
@@ -178,6 +206,89 @@ def test_a_name_that_changes_its_mind_gains_nothing(sink, dns, monkeypatch):
     assert called == [("93.184.216.34", port)]
     assert len(dns["hooks.example.com"]) == 1  # asked once
     assert (message.state, sink.connections) == ("queued", 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("place", [0, 1, 2, 25, 49])
+def test_one_private_address_among_many_refuses_all(sink, dns, monkeypatch, place):
+    """Also where it stands behind those that would be tried."""
+    called = []
+    monkeypatch.setattr(socket.socket, "connect", lambda line, address: called.append(address))
+    answer = [(f"93.184.216.{number}", 443) for number in range(49)]
+    answer.insert(place, ("10.0.0.1", 443))
+    dns["hooks.example.com"] = [answer]
+    assert (send("https://hooks.example.com/").state, called) == ("set_aside", [])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("use", ["pager", "channel", "webhooks"])
+def test_no_use_of_an_endpoint_goes_inside(sink, dns, acme, use):
+    port = sink.server_address[1]
+    dns["hooks.example.com"] = [[("127.0.0.1", port)]] * 2
+    Endpoint.objects.all().delete()
+    message = send(
+        f"https://hooks.example.com:{port}/", use=use, organisation=None if use == "pager" else acme
+    )
+    assert message.state == ("queued" if use == "webhooks" else "set_aside")
+    assert sink.connections == 0
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 305, 307, 308])
+@pytest.mark.parametrize(
+    "place", ["http://{inner}/", "//{inner}/", "http://169.254.169.254/latest/meta-data/"]
+)
+@pytest.mark.django_db
+def test_a_redirect_leads_nowhere(settings, tmp_path, status, place):
+    with Sink(0, tmp_path / "inner") as inner, Sink(0, tmp_path / "outer", status=status) as outer:
+        outer.headers = {
+            "Location": place.format(inner=inner.host),
+            "Refresh": f"0; url=http://{inner.host}/",
+        }
+        settings.WEBHOOK_ALLOWED_HOSTS = [outer.host]
+        assert send(outer.url).state == "queued"
+        assert (outer.connections, inner.connections) == (1, 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "name", ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"]
+)
+def test_a_proxy_of_the_environment_is_not_asked(settings, tmp_path, monkeypatch, name):
+    with Sink(0, tmp_path / "proxy") as proxy, Sink(0, tmp_path / "outer") as outer:
+        monkeypatch.setenv(name, f"http://{proxy.host}")
+        settings.WEBHOOK_ALLOWED_HOSTS = [outer.host]
+        assert send(outer.url).state == "sent"
+        assert (outer.connections, proxy.connections) == (1, 0)
+
+
+@pytest.mark.django_db
+def test_a_resolver_that_takes_too_long_has_nothing_sent(sink, monkeypatch):
+    """By then the lease may be somebody else's, and the message on its way from there."""
+    port = sink.server_address[1]
+
+    def resolve(*details, **more):
+        time.sleep(0.4)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(calls, "TOTAL_SECONDS", 0.1)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    target = guard.Target("http", "hooks.example.com", port, "/", is_allowed=True)
+    monkeypatch.setattr(guard, "check", lambda url: target)
+    message = send("http://hooks.example.com/")
+    assert (message.state, sink.received()) == ("queued", [])
+    assert "took longer" in message.state_reason
+
+
+@pytest.mark.parametrize("length", [500, 501, 5000])
+def test_an_address_fits_its_column_or_is_refused(length):
+    url = "https://hooks.example.com/" + "x" * (length - 26)
+    made = Endpoint(name="Room", url=url)
+    if length <= 500:
+        made.full_clean(validate_constraints=False, validate_unique=False)
+        return
+    with pytest.raises(ValidationError) as refusal:
+        made.full_clean(validate_constraints=False, validate_unique=False)
+    assert "url" in refusal.value.message_dict
 
 
 def test_no_more_than_two_addresses_of_a_name_are_tried(dns, monkeypatch):
