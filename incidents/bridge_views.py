@@ -140,7 +140,7 @@ def live_query(watch: Watch) -> str:
 
 
 def viewer_etag(watch: Watch, query: str, now: datetime) -> str:
-    parts = (watch.etag_of_region(now), watch.user.pk, watch.is_open, watch.is_present, query)
+    parts = (watch.etag_of_region(now), watch.user.pk, query)
     return f'"{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"'
 
 

@@ -187,10 +187,12 @@ def test_a_step_of_another_incident_is_not_finished(client, bridge, p1, a1, b1, 
     assert "Theirs" not in page.content.decode()
 
 
-def test_a_viewer_joins_and_reads_but_finds_no_form(client, bridge, p1, a3, g1):
+def test_a_viewer_joins_and_reads_but_finds_no_form(client, bridge, p1, a1, a3, g1):
     step = actions.agree_step(
         bridge, text="Drain A", owner=g1, due_at=after(50), by=g1, now=after(3), channel="bridge"
     )
+    client.force_login(a1)  # the parts rendered for a writer are not what a viewer is given
+    assert f"steps/{step.pk}/completion/" in client.get(live_url(p1)).content.decode()
     client.force_login(a3)
     page = client.get(url(p1)).content.decode()
     assert "<textarea" not in page
@@ -470,6 +472,7 @@ def test_unchanged_is_304_and_each_change_is_not(client, bridge, p1, a1, a2, g1,
 
 
 def test_an_etag_is_one_reader_s_in_one_language(client, bridge, p1, a1, a2):
+    actions.join_bridge(bridge, by=a2, now=after(4))
     found = set()
     for reader, language in ((a1, "en"), (a1, "tr"), (a2, "en")):
         User.objects.filter(pk=reader.pk).update(language=language)
