@@ -92,9 +92,10 @@ class Watch:
 def watch(user: User, reference: str) -> Watch | None:
     """What a poll needs to know, in two queries; None where the user may not see the incident."""
     roles = Membership.objects.filter(organisation=OuterRef("organisation"), user=user, role__in=WRITERS)
-    roles = roles.order_by().values("role")[:1]
     visible = Incident.objects.visible_to(user).by_reference(reference)
-    found = visible.annotate(written_as=Subquery(roles)).values_list("pk", "written_as")
+    found = visible.annotate(written_as=Subquery(roles.order_by().values("role")[:1])).values_list(
+        "pk", "written_as"
+    )
     row = found.first()
     if row is None:
         return None

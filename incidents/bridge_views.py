@@ -29,7 +29,6 @@ from incidents.bridge_view import Watch
 from incidents.models import Bridge, BridgeRole, BridgeStep, Channel
 from incidents.views import refusal_page
 from portal.access import person_of
-from portal.models import User
 from portal.templatetags.portal_tags import zone_label
 
 REGION_SECONDS = 60
