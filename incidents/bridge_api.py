@@ -28,7 +28,6 @@ from portal.models import User
 ANSWER = {200: shapes.BridgeSerializer}
 CREATED = {201: shapes.BridgeSerializer}
 NAMES = {"role": "part"}  # what the API calls an input of a verb
-MOST_DIGITS = 18
 
 
 class BridgeDoor(Door):
@@ -113,10 +112,8 @@ class BridgeDoor(Door):
 
     def somebody(self, bridge: Bridge, key: str, field: str) -> User:
         """A person by address or id: of the organisation, or of support (for a customer: whom they met there)."""
-        if key.isdecimal():
-            found = self.people(bridge).filter(pk=int(key)).first() if len(key) < MOST_DIGITS else None
-        else:
-            found = self.people(bridge).filter(email=key.strip().lower().replace("\0", "")).first()
+        wanted = Q(pk=int(key)) if key.isdecimal() else Q(email=key.strip().lower())
+        found = self.people(bridge).filter(wanted).first()
         if found is None:
             raise exceptions.ValidationError({field: [_("There is no such person on either side.")]})
         return found
