@@ -76,6 +76,7 @@ def seed(viewers: int, others: int = 30) -> World:
 
 
 def talk(bridge: int, text: str) -> None:
+    """Say something on the bridge."""
     from django.utils import timezone
 
     from incidents import actions
@@ -123,6 +124,7 @@ def web(folder: pathlib.Path) -> Iterator[tuple[int, int]]:
             yield port, running.pid
         finally:
             os.killpg(running.pid, signal.SIGTERM)
+            running.wait()
 
 
 def wait_for(url: str) -> None:
@@ -215,12 +217,22 @@ async def reader(tally: Tally, port: int, world: World, until: float) -> None:
             await asyncio.sleep(0.05)
 
 
+def talk_once(bridge: int, text: str) -> None:
+    """The same from a thread, which must not keep a connection."""
+    from django.db import connection
+
+    try:
+        talk(bridge, text)
+    finally:
+        connection.close()
+
+
 async def speaker(world: World, every: float) -> None:
     number = 0
     while True:
         await asyncio.sleep(every)
         number += 1
-        await asyncio.to_thread(talk, world.bridge, f"Said live: {number}")
+        await asyncio.to_thread(talk_once, world.bridge, f"Said live: {number}")
 
 
 async def phase(

@@ -91,10 +91,11 @@ class Watch:
 
 def watch(user: User, reference: str) -> Watch | None:
     """What a poll needs to know, in two queries; None where the user may not see the incident."""
-    theirs = Membership.objects.filter(organisation=OuterRef("organisation"), user=user, role__in=WRITERS)
-    roles = theirs.order_by().values("role")[:1]
+    roles = Membership.objects.filter(organisation=OuterRef("organisation"), user=user, role__in=WRITERS)
     visible = Incident.objects.visible_to(user).by_reference(reference)
-    found = visible.annotate(written_as=Subquery(roles)).values_list("pk", "written_as")
+    found = visible.annotate(written_as=Subquery(roles.order_by().values("role")[:1])).values_list(
+        "pk", "written_as"
+    )
     row = found.first()
     if row is None:
         return None
@@ -183,14 +184,16 @@ def sides_of(bridge: Bridge, parts: Iterable[Part], brand: str) -> list[Side]:
     return [staff, customer]
 
 
-def people_to_choose(bridge: Bridge, user: User) -> tuple[list[User], list[User]]:
+def people_to_choose(incident: Incident, bridge: Bridge | None, user: User) -> tuple[list[User], list[User]]:
     """(staff, customer's writers) who can be given something. A customer is offered the staff they meet here."""
-    writers = Membership.objects.filter(organisation=bridge.incident.organisation_id, role__in=WRITERS)
+    writers = Membership.objects.filter(organisation=incident.organisation_id, role__in=WRITERS)
     customers = User.objects.filter(pk__in=writers.values("user"), is_active=True, is_staff=False)
     staff = User.objects.filter(is_active=True, is_staff=True).exclude(staff_role="", is_superuser=False)
     if not user.is_agent:
-        met = Q(pk__in=bridge.presences.values("person")) | Q(pk__in=bridge.seats.values("person"))
-        staff = staff.filter(met | Q(pk=bridge.incident.assignee_id))
+        met = Q(pk=incident.assignee_id)
+        if bridge is not None:
+            met |= Q(pk__in=bridge.presences.values("person")) | Q(pk__in=bridge.seats.values("person"))
+        staff = staff.filter(met)
     return list(staff.order_by("name", "pk")), list(customers.order_by("name", "pk"))
 
 

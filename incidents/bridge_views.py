@@ -29,7 +29,6 @@ from incidents.bridge_view import Watch
 from incidents.models import Bridge, BridgeRole, BridgeStep, Channel
 from incidents.views import refusal_page
 from portal.access import person_of
-from portal.models import User
 from portal.templatetags.portal_tags import zone_label
 
 REGION_SECONDS = 60
@@ -93,16 +92,17 @@ def bridge_page(
         "deed": deed,
     }
     if shown is not None and shown.closed_at is None and watch.is_writer:
-        context |= new_forms(shown, user, now, context["parts"])
+        context |= new_forms(watch, shown, now, context["parts"])
         if failed is not None:
             context[f"{deed}_form"] = failed
     return render(request, "incidents/bridge/page.html", context, status=status)
 
 
 def new_forms(
-    shown: Bridge, user: User, now: datetime, parts: list[bridge_view.Part]
+    watch: Watch, shown: Bridge, now: datetime, parts: list[bridge_view.Part]
 ) -> dict[str, forms.Form]:
-    offered = form_inputs(shown, user, now, parts)
+    user = watch.user
+    offered = form_inputs(watch, shown, now, parts)
     due = timezone.localtime(now + USUAL_STEP)
     due -= timedelta(seconds=due.timestamp() % FIVE_MINUTES)
     return {
@@ -119,12 +119,13 @@ def new_forms(
 
 
 def form_inputs(
-    shown: Bridge, user: User, now: datetime, parts: list[bridge_view.Part]
+    watch: Watch, shown: Bridge | None, now: datetime, parts: list[bridge_view.Part]
 ) -> dict[str, dict[str, Any]]:
     """Who and what the forms offer to this person."""
-    sides = bridge_view.people_to_choose(shown, user)
+    user = watch.user
+    sides = bridge_view.people_to_choose(watch.incident, shown, user)
     is_lead = any(part.role == BridgeRole.CUSTOMER_LEAD and part.holder == user for part in parts)
-    among = {"sides": sides, "organisation": shown.incident.organisation}
+    among = {"sides": sides, "organisation": watch.incident.organisation}
     return {
         "step": among | {"zone": zone_label(timezone.localtime(now))},
         "part": among | {"is_staff": user.is_agent, "taker": None if user.is_agent or is_lead else user},
@@ -239,9 +240,9 @@ def do(request: HttpRequest, reference: str, deed: str) -> HttpResponse:
         return refusal_page(request, refusal)
     shown = get_bridge(watch)
     form = bound_form(request, watch, shown, deed)
-    if shown is None or shown.closed_at is not None:
+    if shown is None:
         form.is_valid()
-        form.add_error(None, _("The bridge is closed. What you wrote was not sent; it stands below."))
+        form.add_error(None, _("No bridge is open. What you wrote was not sent; it stands below."))
         return bridge_page(request, watch, failed=form, deed=deed, status=409)
     return carry_out(request, watch, shown, form, deed)
 
@@ -249,9 +250,8 @@ def do(request: HttpRequest, reference: str, deed: str) -> HttpResponse:
 def bound_form(request: HttpRequest, watch: Watch, shown: Bridge | None, deed: str) -> forms.Form:
     more: dict[str, Any] = {}
     if deed in ("step", "part"):
-        place = shown or Bridge(incident=watch.incident)
         parts = bridge_view.parts_of(shown) if shown else []
-        more = form_inputs(place, watch.user, timezone.now(), parts)[deed]
+        more = form_inputs(watch, shown, timezone.now(), parts)[deed]
     return DEEDS[deed].form(request.POST, auto_id=f"{deed.replace('_', '-')}-%s", **more)
 
 

@@ -313,6 +313,18 @@ def test_what_comes_after_the_closing_is_not_lost(client, bridge, p1, a1, g1):
     assert not Message.objects.filter(text="One more thing").exists()
 
 
+def test_what_is_sent_to_no_bridge_is_not_lost(client, p1, a1):
+    client.force_login(a1)
+    for noun in ("notes", "decisions", "steps"):
+        answer = client.post(url(p1, noun), {"text": "Anybody there?", "owner": a1.pk, "due_at": "x"})
+        assert answer.status_code == 409, noun
+        assert "Anybody there?" in answer.content.decode()
+        assert "No bridge is open." in words(answer)
+    for noun in ("presence", "parts"):
+        assert client.post(url(p1, noun), {"role": "customer_lead", "person": a1.pk}).status_code == 409
+    assert not Message.objects.exists()
+
+
 def test_two_who_write_at_once_are_both_heard(client, bridge, p1, a1, g1):
     """A form of before another's note is not stale: minutes are not edits of one text."""
     client.force_login(a1)
