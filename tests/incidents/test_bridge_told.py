@@ -74,9 +74,7 @@ def test_the_mails_lead_to_the_bridge_and_the_conference(p1, a1, g1, m1, duty, m
 
 def test_a_room_is_told_without_the_conference(p1, g1, acme):
     SupportPlan.objects.update(conference_template="https://meet.example.com/{key}")
-    room = Endpoint.objects.create(
-        name="Room", organisation=acme, use="channel", url="https://room.example.com/x"
-    )
+    room = factories.channel(acme)
     bridge = actions.open_bridge(p1, by=g1, now=after(2), **BY_PAGE)
     message = OutboxMessage.objects.get(kind="bridge_opened", recipient=None)
     assert message.endpoint == room

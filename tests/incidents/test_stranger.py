@@ -322,6 +322,7 @@ def names(theirs):
         "{number}": "move_action",
         "as": theirs.organisation.slug,
         "recurrence": theirs.pk,
+        "steps": 1,
         "decide": "discard",
         "outage": "update",
         "reports": "2026-03",
