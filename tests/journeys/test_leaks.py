@@ -1,8 +1,9 @@
 """The leak matrix: three organisations, one outage, one window, one RCA, one report each.
 
 Each organisation has a word that belongs to it alone: in its name, its people's names, its own service, its
-incident's texts, its freeze, its comment. Then every page that leads from home is walked, every API noun,
-the feed, the PDFs, the CSV, the mails and the webhooks, as each of them: no word of another anywhere.
+incident's texts, its freeze, its comment, its channel, its bridge. Then every page that leads from home is
+walked, every API noun, the feed, the PDFs, the CSV, the mails, what its channel and its webhooks were told, as
+each of them: no word of another anywhere, and none of what staff say to each other.
 """
 
 import io
@@ -16,12 +17,12 @@ from django.test import Client
 from pypdf import PdfReader
 
 from incidents import actions
-from incidents.models import RCA, Incident
+from incidents.models import RCA, Incident, SupportPlan
 from incidents.report_mail import send_monthly_reports
 from maintenance import actions as maintenance
 from maintenance.actions.invitations import rotate_feed
 from portal import announcing, outbox, pdf
-from portal.channels import webhook
+from portal.channels import calls, guard, webhook
 from portal.models import Organisation, OutboxMessage, Service, ServiceSubscription, User
 from tests import factories
 from tests.conftest import T0
@@ -30,6 +31,7 @@ from tests.journeys.stage import ApiDoor, Stage, api
 from tests.maintenance import world as windows
 
 WORDS = {"acme": "kestrel-amber", "nordwind": "kestrel-blue", "contoso": "kestrel-coral"}
+INTERNAL = "kestrel-internal"
 HREF = re.compile(r'(?:href|src|hx-get|action)="([^"#]+)"')
 NEVER = re.compile(r"^/(accounts|static|admin)/|/logout|^/calendar/")
 DAY = 24 * 60
@@ -51,10 +53,25 @@ def stage(db):
 
 
 @pytest.fixture
-def readers(stage, g1, g2, m1):
+def told(monkeypatch):
+    """What channels and webhooks were told: (address, body) each. Nobody is called."""
+    found = []
+
+    def call(url, content, headers):
+        found.append((url, content.decode()))
+        return calls.Answer(guard.check(url), 200, "OK", b"ok")
+
+    monkeypatch.setattr(calls, "call", call)
+    return found
+
+
+@pytest.fixture
+def readers(stage, told, g1, g2, m1):
     """All that can be shared by the three has happened."""
     found = {slug: organisation(slug) for slug in WORDS}
     children = [report(stage, slug, person) for slug, (_of, person) in found.items()]
+    for child, (of, person) in zip(children, found.values(), strict=True):
+        bridge(stage, child, of, person, g1, m1)
     outage(stage, children, g1, m1)
     window(stage, found, g1, g2)
     rca(stage, g1, g2)
@@ -77,6 +94,26 @@ def report(stage, slug: str, person: User) -> Incident:
         services=["inference-api", f"own-{slug}"],
     )
     return Incident.objects.by_reference(reference).get()
+
+
+def bridge(stage, child, of: Organisation, person: User, g1, m1) -> None:
+    """Escalated, and talked over on a bridge; beside it staff say to each other what they think of all three."""
+    word, now = person.name.split()[1], {"now": stage.time(1)}
+    SupportPlan.objects.filter(organisation=of).update(
+        has_bridge=True, conference_template=f"https://{word}.example/{{key}}"
+    )
+    factories.channel(of, "slack", name=f"Room of {word}", url=f"https://{word}.example/room")
+    factories.webhooks(of, name=f"Machine of {word}", url=f"https://{word}.example/machine")
+    actions.escalate(child, reason=f"Hurry, says {word}.", by=person, channel="portal", **now)
+    actions.answer_escalation(child, text=f"At once, {word}.", by=m1, channel="admin", **now)
+    opened = actions.open_bridge(child, by=person, channel="bridge", **now)
+    spoken = {"channel": "bridge"} | now
+    actions.note_on_bridge(opened, text=f"It is dark at {word}.", by=person, **spoken)
+    actions.side_note(opened, text=f"{INTERNAL}: {' '.join(WORDS.values())}", by=g1, **spoken)
+    actions.decide_on_bridge(opened, text=f"First {word}.", by=g1, **spoken)
+    step = {"text": f"Call {word}", "owner": person, "due_at": stage.time(60)}
+    actions.agree_step(opened, by=g1, **step, **spoken)
+    actions.close_bridge(opened, summary=actions.draft_summary(opened, stage.time(1)), by=g1, **spoken)
 
 
 def outage(stage, children, g1, m1) -> None:
@@ -242,6 +279,8 @@ def nouns(person: User) -> dict[str, bytes]:
             "rca/",
             "rca/comments/",
             "rca/actions/",
+            "bridge/",
+            "bridge/notes/",
         ):
             path = f"/api/v1/incidents/{row['reference']}/{noun}"
             found[path] = client.get(path).content
@@ -291,13 +330,16 @@ def readable(content: bytes) -> bytes:
 
 
 @pytest.mark.skipif(not pdf.is_available(), reason="libpango is not installed, so no PDF can be made")
-def test_no_byte_of_one_organisation_reaches_another(readers):
+def test_no_byte_of_one_organisation_reaches_another(readers, told):
     for slug, person in readers.items():
-        own, others = WORDS[slug], [word for name, word in WORDS.items() if name != slug]
+        own, others = WORDS[slug], [INTERNAL, *(word for name, word in WORDS.items() if name != slug)]
         pages = {path: readable(content) for path, content in walk(person).items()}
         token = rotate_feed(person, now=T0)
         feed = {"feed": Client().get(f"/calendar/{token}.ics").content}
-        everything = pages | nouns(person) | sent(person) | feed
+        posts = {
+            f"post {number} {url}": body.encode() for number, (url, body) in enumerate(told) if own in url
+        }
+        everything = pages | nouns(person) | sent(person) | feed | posts
         for where, content in everything.items():
             text = (
                 content.decode("utf-8", "replace")
@@ -321,9 +363,12 @@ def check_it_was_there(own: str, pages: dict[str, bytes], everything: dict[str, 
         "/pdf/",
         "/csv/",
         "/status/own-",
+        "/bridge/",
+        "/channels/",
+        "/log/",
     ):
         assert part in reached, part
-    for kind in ("mail", "webhook", "feed", "report"):
+    for kind in ("mail", "webhook", "feed", "report", "post"):
         assert any(where.startswith(kind) for where in everything), kind
     for where in ("/", "/status/", "/reports/2026-03/"):
         assert own.encode() in pages[where], where
