@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from incidents import audiences, notify, oncall, present, sla
 from incidents.clockwork import Chain, key_of
+from incidents.delivery_words import Delivery, delivery_of
 from incidents.escalation import Step
 from incidents.hearing import Heard
 from incidents.models import Clock, Incident, IncidentEvent, Shift
@@ -116,18 +117,6 @@ def _at_breach(step: Step, clock: sla.Clock) -> datetime | None:
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """What became of one message of a page."""
-
-    who: str
-    channel: Any
-    word: str
-    look: str
-    reason: str
-    at: datetime | None
-
-
-@dataclass(frozen=True)
 class SentPage:
     at: datetime
     words: str
@@ -162,35 +151,6 @@ def _page_words(event: IncidentEvent) -> str:
         return f"{words} → {role}"
     number = _("page %(number)s") % {"number": event.payload["number"]}
     return f"{words} → {role}, {number}"
-
-
-STATES = {
-    OutboxMessage.State.QUEUED: "running",
-    OutboxMessage.State.CLAIMED: "running",
-    OutboxMessage.State.SENT: "met",
-    OutboxMessage.State.SET_ASIDE: "breached",
-    OutboxMessage.State.DROPPED: "cancelled",
-}
-
-
-def delivery_of(message: OutboxMessage) -> Delivery:
-    """A message's fate in words: sent, waiting, failed, not reached, or not needed any more."""
-    words = {
-        "queued": _("tried again soon") if message.attempts else _("waiting"),
-        "claimed": _("being sent"),
-        "sent": _("sent"),
-        "set_aside": _("failed"),
-        "dropped": _("not sent"),
-    }
-    bounced = message.state == "sent" and message.unreached_at is not None
-    return Delivery(
-        who=str(message.recipient or message.endpoint),
-        channel=present.channel_word(message.channel, message.endpoint),
-        word=_("did not arrive") if bounced else words[message.state],
-        look="breached" if bounced else STATES[OutboxMessage.State(message.state)],
-        reason=message.state_reason,
-        at=message.unreached_at if bounced else message.sent_at,
-    )
 
 
 # --- who would hear ---

@@ -8,7 +8,7 @@ from incidents.models import CommunicationRule, InboundMessage, Incident
 from portal.models import ChatIdentity, DeliveryAttempt, Endpoint, OutboxMessage
 from tests import chat_senders
 from tests.chat_senders import ROOM, event, knows, post, slack
-from tests.journeys.stage import heard, mails_to
+from tests.journeys.stage import browser_of, heard, mails_to
 from tests.journeys.test_scenario_1 import check_proof, reported
 from tests.webhook_sink import Sink
 
@@ -173,3 +173,16 @@ def test_an_answer_in_mattermost_becomes_a_reply_and_a_forged_one_nothing(stage,
     [written] = Incident.objects.by_reference(reference).get().messages.filter(channel="chat")
     assert (written.author, written.text) == (a1, "It is worse.")
     check_proof(stage, reference, (a1, a2), b1)
+
+
+def test_staff_read_beside_an_update_whom_it_reached_and_customers_do_not(stage, workspace, a1, a2, g2):
+    reference = reported(stage, a1)
+    stage.at(6)
+    workspace.says = [(200, {"ok": False, "error": "channel_not_found"})]
+    stage.do("publish_status_update", g2, reference, condition="in_progress", summary="Node 2 drained")
+    desk = (
+        browser_of(g2).get(Incident.objects.by_reference(reference).get().get_absolute_url()).content.decode()
+    )
+    assert "2 of 3 messages accepted" in desk
+    assert "channel_not_found" in desk
+    assert "messages accepted" not in stage.page(a1, reference)
