@@ -233,10 +233,7 @@ def theirs(b1, g1, nordwind, acme):
     bridge = actions.open_bridge(made, by=b1, now=T0, channel="bridge")
     said = {"by": b1, "now": T0, "channel": "bridge"}
     actions.note_on_bridge(bridge, text=f"said {CANARY}", **said)
-    step = actions.agree_step(bridge, text=f"do {CANARY}", owner=b1, due_at=T0 + timedelta(hours=1), **said)
-    BridgeStep.objects.filter(pk=step.pk).update(
-        id=1
-    )  # a window's steps are counted from 1: one value for both
+    actions.agree_step(bridge, text=f"do {CANARY}", owner=b1, due_at=T0 + timedelta(hours=1), **said)
     told = announcing.write(
         **{"by": g1, "now": T0, "title": CANARY, "text": CANARY},
         **{"audience": "organisations", "organisations": [nordwind]},
@@ -322,7 +319,7 @@ def names(theirs):
         "{number}": "move_action",
         "as": theirs.organisation.slug,
         "recurrence": theirs.pk,
-        "steps": 1,
+        "steps": BridgeStep.objects.get().pk,
         "decide": "discard",
         "outage": "update",
         "reports": "2026-03",
