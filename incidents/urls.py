@@ -1,6 +1,6 @@
 from django.urls import path, register_converter
 
-from incidents import bridge_views, original_views, rca_views, report_pages, views
+from incidents import bridge_views, knowledge_views, original_views, rca_views, report_pages, views
 from portal.converters import ReferenceConverter
 
 register_converter(ReferenceConverter, "reference")
@@ -10,7 +10,7 @@ urlpatterns = [
     # the list and the form
     path("incidents/", views.incident_list, name="list"),
     path("incidents/new/", views.new, name="new"),
-    path("incidents/new/suggestions/", views.suggestions, name="suggestions"),
+    path("incidents/new/suggestions/", knowledge_views.suggestions, name="suggestions"),
     # one incident, and what is done to it: nouns
     path("incidents/<reference:reference>/", views.detail, name="detail"),
     path("incidents/<reference:reference>/now/", views.now_fragment, name="now"),
@@ -94,7 +94,7 @@ urlpatterns = [
         name="window_rca_acceptance",
     ),
     # knowledge and the promise
-    path("knowledge/", views.articles, name="articles"),
-    path("knowledge/<slug:slug>/", views.article, name="article"),
-    path("sla/", views.sla, name="sla"),
+    path("knowledge/", knowledge_views.articles, name="articles"),
+    path("knowledge/<slug:slug>/", knowledge_views.article, name="article"),
+    path("sla/", knowledge_views.sla, name="sla"),
 ]

@@ -11,7 +11,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.db.models import Max, Q
+from django.db.models import Max
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -29,13 +29,13 @@ from incidents.forms import (
     ReplyForm,
     WithdrawForm,
 )
-from incidents.models import Article, Attachment, Channel, Incident, IncidentEvent
+from incidents.models import Attachment, Channel, Incident, IncidentEvent
 from incidents.rca_reading import copies_for_incident, prevented_by
 from incidents.timeline_view import timeline_items
 from maintenance import window_view
 from portal import access
 from portal.access import person_of
-from portal.models import Organisation, Service
+from portal.models import Organisation
 from portal.uploads import serve_attachment
 
 PAGE = 25
@@ -162,14 +162,6 @@ def new_context(request: HttpRequest, form: OpenForm) -> dict[str, Any]:
         "organisations": choices,
         "levels": promise_words.level_cards(chosen, timezone.now()),
     }
-
-
-@login_required
-@require_safe
-def suggestions(request: HttpRequest) -> HttpResponse:
-    """Published articles that share a word with the title being typed."""
-    found = find_articles(request, request.GET.get("title", ""))[:5] if request.GET.get("title") else []
-    return render(request, "incidents/_suggestions.html", {"articles": found})
 
 
 # --- one incident ---
@@ -418,44 +410,3 @@ def attachment(request: HttpRequest, reference: str, pk: int) -> FileResponse:
 
 def refusal_page(request: HttpRequest, reason: str) -> HttpResponse:
     return render(request, "403.html", {"reason": reason}, status=403)
-
-
-# --- knowledge and the promise ---
-
-
-def find_articles(request: HttpRequest, words: str) -> Any:
-    """Visible articles whose published version has one of the longer words."""
-    found = Article.objects.visible_to(person_of(request)).published().select_related("published_version")
-    terms = [word for word in words.split()[:12] if len(word) > 2]
-    if words.strip() and not terms:
-        return found.none()
-    query = Q()
-    for word in terms:
-        query |= Q(published_version__title__icontains=word)
-        query |= Q(published_version__text__icontains=word)
-    return found.filter(query).order_by("published_version__title")
-
-
-@login_required
-@require_safe
-def articles(request: HttpRequest) -> HttpResponse:
-    words = request.GET.get("q", "")[:200]
-    page = Paginator(find_articles(request, words), PAGE).get_page(request.GET.get("page"))
-    return render(request, "incidents/articles.html", {"page": page, "q": words})
-
-
-@login_required
-@require_safe
-def article(request: HttpRequest, slug: str) -> HttpResponse:
-    found = get_object_or_404(Article.objects.visible_to(person_of(request)).published(), slug=slug)
-    return render(request, "incidents/article.html", {"article": found, "version": found.published_version})
-
-
-@login_required
-@require_safe
-def sla(request: HttpRequest) -> HttpResponse:
-    now = timezone.now()
-    organisations = Organisation.objects.visible_to(person_of(request))
-    promises = [promise_words.promise_of(organisation, now) for organisation in organisations[:20]]
-    services = Service.objects.visible_to(person_of(request))
-    return render(request, "incidents/sla.html", {"promises": promises, "services": services})

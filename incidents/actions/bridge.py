@@ -32,15 +32,15 @@ from incidents.models import (
     Message,
     SupportPlan,
 )
-from incidents.models.timeline import (
+from incidents.models.bridge_timeline import (
     BridgeClosed,
     BridgeDecided,
     BridgeNoted,
     BridgeOpened,
     BridgeStepAgreed,
     BridgeStepDone,
-    NoteAdded,
 )
+from incidents.models.timeline import NoteAdded
 from portal.models import User
 
 __all__ = [

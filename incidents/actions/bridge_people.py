@@ -9,7 +9,9 @@ from django.utils.translation import gettext as _
 from incidents.actions.base import Refused
 from incidents.actions.bridge_base import BridgeAct, is_writer, on_bridge
 from incidents.models import Bridge, BridgePresence, BridgeRole, BridgeSeat, Channel
-from incidents.models.timeline import BridgeRoleGiven
+from incidents.models.bridge_timeline import (
+    BridgeRoleGiven,
+)
 from portal.models import User
 
 

@@ -11,7 +11,12 @@ from incidents.actions.base import Act, acting
 from incidents.actions.ending import reopen_within
 from incidents.actions.writing import attach, write
 from incidents.models import InboundMessage, Incident, Message, Status
-from incidents.models.timeline import CustomerReplied, NoteAdded, QuestionAsked, StaffReplied
+from incidents.models.timeline import (
+    CustomerReplied,
+    NoteAdded,
+    QuestionAsked,
+    StaffReplied,
+)
 from portal.models import User
 
 

@@ -12,7 +12,11 @@ from incidents.actions.conversation import stop_waiting
 from incidents.actions.writing import write
 from incidents.models import CustomerEscalation, Incident, Involved, Message, Shift
 from incidents.models.plans import plan_of
-from incidents.models.timeline import CustomerEscalated, EscalationAnswered, EscalationRaised
+from incidents.models.timeline import (
+    CustomerEscalated,
+    EscalationAnswered,
+    EscalationRaised,
+)
 from portal.models import User
 
 DEFAULT_MINUTES = 30

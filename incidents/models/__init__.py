@@ -15,6 +15,7 @@ from incidents.models.agreement import (
     Topic,
 )
 from incidents.models.bridge import Bridge, BridgePresence, BridgeRole, BridgeSeat, BridgeStep
+from incidents.models.bridge_timeline import BridgeOpened as BridgeOpened  # declares its kinds
 from incidents.models.clock import Clock
 from incidents.models.escalation import CustomerEscalation, Escalation
 from incidents.models.incident import Channel, ClosedAs, Incident, Status

@@ -59,6 +59,36 @@ class ContestDecided(Payload):
 
 @payload
 @dataclass(frozen=True, kw_only=True)
+class CustomerEscalated(StatusChange):
+    """The customer pressed “Escalate”, which ends waiting for them; `people` are the duty managers who were paged."""
+
+    kind = "customer_escalated"
+    escalation: int
+    message: int
+    people: list[int]
+    answer_due_at: str
+
+
+@payload
+@dataclass(frozen=True, kw_only=True)
+class EscalationRaised(Payload):
+    """No duty manager answered in time: `people`, the head of support, were paged."""
+
+    kind = "escalation_raised"
+    escalation: int
+    people: list[int]
+
+
+@payload
+@dataclass(frozen=True, kw_only=True)
+class EscalationAnswered(StatusChange):
+    kind = "escalation_answered"
+    escalation: int
+    message: int
+
+
+@payload
+@dataclass(frozen=True, kw_only=True)
 class StaffReplied(StatusChange):
     kind = "staff_replied"
     message: int
@@ -431,107 +461,6 @@ class ClockCorrected(Payload):
     old: dict[str, Any]
     new: dict[str, Any]
     reason: str
-
-
-# --- the customer's escalation ---
-
-
-@payload
-@dataclass(frozen=True, kw_only=True)
-class CustomerEscalated(StatusChange):
-    """The customer pressed “Escalate”, which ends waiting for them; `people` are the duty managers who were paged."""
-
-    kind = "customer_escalated"
-    escalation: int
-    message: int
-    people: list[int]
-    answer_due_at: str
-
-
-@payload
-@dataclass(frozen=True, kw_only=True)
-class EscalationRaised(Payload):
-    """No duty manager answered in time: `people`, the head of support, were paged."""
-
-    kind = "escalation_raised"
-    escalation: int
-    people: list[int]
-
-
-@payload
-@dataclass(frozen=True, kw_only=True)
-class EscalationAnswered(StatusChange):
-    kind = "escalation_answered"
-    escalation: int
-    message: int
-
-
-# --- the live bridge ---
-
-
-@payload
-@dataclass(frozen=True, kw_only=True)
-class BridgeOpened(Payload):
-    kind = "bridge_opened"
-    bridge: int
-
-
-@payload
-@dataclass(frozen=True, kw_only=True)
-class BridgeRoleGiven(Payload):
-    kind = "bridge_role_given"
-    bridge: int
-    role: str
-    person_from: int | None
-    person_to: int
-
-
-@payload
-@dataclass(frozen=True, kw_only=True)
-class BridgeNoted(StatusChange):
-    """A note of a person on the bridge. Minutes meet no target; a customer's words end waiting for them."""
-
-    kind = "bridge_noted"
-    bridge: int
-    message: int
-    is_from_customer: bool
-
-
-@payload
-@dataclass(frozen=True, kw_only=True)
-class BridgeDecided(StatusChange):
-    """A decision taken on the bridge, in words; the same rules as for a note."""
-
-    kind = "bridge_decided"
-    bridge: int
-    message: int
-    is_from_customer: bool
-
-
-@payload
-@dataclass(frozen=True, kw_only=True)
-class BridgeStepAgreed(Payload):
-    kind = "bridge_step_agreed"
-    bridge: int
-    step: int
-
-
-@payload
-@dataclass(frozen=True, kw_only=True)
-class BridgeStepDone(Payload):
-    kind = "bridge_step_done"
-    bridge: int
-    step: int
-
-
-@payload
-@dataclass(frozen=True, kw_only=True)
-class BridgeClosed(Payload):
-    """The bridge is closed; its summary is a public message, or there was nothing to sum up."""
-
-    kind = "bridge_closed"
-    bridge: int
-    message: int | None
 
 
 class EventQuerySet(models.QuerySet["IncidentEvent"]):
