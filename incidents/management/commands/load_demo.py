@@ -155,6 +155,7 @@ class Command(BaseCommand):
                 communication_plan=CommunicationPlan.objects.order_by("pk")[0],
                 has_bridge=has_bridge,
                 has_dedicated_channel=has_bridge,
+                conference_template="https://meet.briqmind.example/{key}" if has_bridge else "",
             )
         CannedText.objects.create(
             title="We are looking",
