@@ -95,7 +95,9 @@ class Entry:
 
     @property
     def may_go_again(self) -> bool:
-        return self.message.state not in (Outcome.QUEUED, Outcome.CLAIMED)
+        """Whether it has ended, or waits for another try: whoever repaired their receiver need not wait."""
+        waits = self.message.state == Outcome.QUEUED and self.message.attempts > 0
+        return waits or self.message.state not in (Outcome.QUEUED, Outcome.CLAIMED)
 
 
 def log_of(endpoint: Endpoint) -> QuerySet[OutboxMessage]:

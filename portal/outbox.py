@@ -328,11 +328,11 @@ def tell_staff(message: OutboxMessage, now: datetime) -> None:
 
 def requeue(message: OutboxMessage, *, now: datetime) -> bool:
     """Staff's second try for a message that was set aside; False if it was not."""
-    return _again(message, [State.SET_ASIDE], now)
+    return _again(message, Q(state=State.SET_ASIDE), now)
 
 
 def replay(message: OutboxMessage, *, now: datetime) -> bool:
-    """Send a webhook that was sent, dropped or set aside again: the same row, under the same id.
+    """Send a webhook again that has ended, or that waits for another try: the same row, under the same id.
 
     Its attempts count anew, those made are kept. False for any other message.
     """
@@ -342,12 +342,15 @@ def replay(message: OutboxMessage, *, now: datetime) -> bool:
             return False
         said_at = row.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
         facts = {"said_at": said_at} | row.facts  # when it happened, however often it goes
-        return _again(row, [State.SENT, State.DROPPED, State.SET_ASIDE], now, facts=facts)
+        may_go = Q(state__in=[State.SENT, State.DROPPED, State.SET_ASIDE]) | Q(
+            state=State.QUEUED, attempts__gt=0
+        )
+        return _again(row, may_go, now, facts=facts)
 
 
-def _again(message: OutboxMessage, states: Collection[str], now: datetime, **columns: Any) -> bool:
-    """Queue the row anew if it is in one of these states, whoever else does so now."""
-    done = OutboxMessage.objects.filter(pk=message.pk, state__in=states).update(
+def _again(message: OutboxMessage, allowed: Q, now: datetime, **columns: Any) -> bool:
+    """Queue the row anew if it is as allowed, whoever else does so now."""
+    done = OutboxMessage.objects.filter(allowed, pk=message.pk).update(
         state=State.QUEUED,
         attempts=0,
         created_at=now,

@@ -288,8 +288,8 @@ def test_a_test_goes_to_what_is_switched_on_once_a_second(acme, a2):
     assert OutboxMessage.objects.count() == 1
 
 
-@pytest.mark.parametrize("state", ["sent", "dropped", "set_aside"])
-def test_what_has_ended_goes_again_under_the_same_id(acme, a2, state):
+@pytest.mark.parametrize("state", ["sent", "dropped", "set_aside", "queued"])
+def test_what_has_ended_or_failed_so_far_goes_again_under_the_same_id(acme, a2, state):
     told = message(webhooks(a2, acme), state, attempts=9)
     verbs.replay(told, by=a2, now=T0)
     again = OutboxMessage.objects.get()
