@@ -1,7 +1,9 @@
 // A draft survives a closed tab: texts of form[data-draft] are kept in this browser until they are sent.
 (() => {
-  const sent = document.querySelector("[data-draft-sent]");
-  if (sent) localStorage.removeItem("draft:" + sent.dataset.draftSent);
+  // First forget what was sent: the page after it often has the same form again.
+  const done = sessionStorage.getItem("draft-sent");
+  if (done && !document.querySelector(".error-summary")) localStorage.removeItem(done);
+  sessionStorage.removeItem("draft-sent");
   for (const form of document.querySelectorAll("form[data-draft]")) {
     const key = "draft:" + form.dataset.draft;
     const fields = () => [...form.elements].filter((field) => field.matches("textarea, input[type=text]") && field.name);
@@ -15,7 +17,4 @@
       for (const button of form.querySelectorAll("button[type=submit]")) setTimeout(() => { button.disabled = true; });
     });
   }
-  const done = sessionStorage.getItem("draft-sent");
-  if (done && !document.querySelector(".error-summary")) localStorage.removeItem(done);
-  sessionStorage.removeItem("draft-sent");
 })();

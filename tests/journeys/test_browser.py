@@ -237,6 +237,7 @@ def say(page, noun, words):
     form.locator("textarea").fill(words)
     form.get_by_role("button").click()
     page.wait_for_load_state("networkidle")
+    assert form.locator("textarea").input_value() == ""  # what was sent is no draft any more
 
 
 def test_a_shift_is_swapped_with_its_backup_in_two_clicks(browser, site):
@@ -287,6 +288,7 @@ def test_a_report_is_filed_and_answered_by_keyboard_alone(browser, site):
     press_button(page, "Send to the engineers")
     page.wait_for_load_state("networkidle")
     assert "More by keys." in page.inner_text("main")
+    assert page.locator("#compose textarea[name=text]").input_value() == ""  # no draft any more
 
 
 def walk_to(page, name):
