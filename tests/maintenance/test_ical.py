@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import icalendar
 import pytest
 import vobject
+from dateutil import tz
 from django.conf import settings as django_settings
 from django.utils import timezone
 from hypothesis import given, settings
@@ -30,10 +33,13 @@ def event_of(text: str) -> icalendar.Event:
 
 
 def read_by_vobject(text: str):
-    """It keeps the zones that it read by their names: what each text says of them is what counts."""
+    """Each zone is what the text says of it: a reader that knew the names would take its own rules."""
     known = vars(vobject.icalendar)["__tzidMap"]
     for name in set(known) - {"UTC"}:
         del known[name]
+    for block in re.findall(r"BEGIN:VTIMEZONE.*?END:VTIMEZONE", text.replace("\r\n ", ""), re.DOTALL):
+        told = tz.tzical(io.StringIO(block))
+        vobject.icalendar.registerTzid(told.keys()[0], told.get())
     return vobject.readOne(text)
 
 
