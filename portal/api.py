@@ -238,9 +238,9 @@ class KeyField(serializers.SlugRelatedField):
         return KeysField(child_relation=cls(*args, **kwargs), **own)
 
     def to_internal_value(self, data: Any) -> Model:
-        is_id = isinstance(data, int | str) and not isinstance(data, bool) and str(data).isdecimal()
+        text = str(data) if isinstance(data, int | str) and not isinstance(data, bool) else ""
         rows = self.get_queryset()
-        if is_id and rows is not None and len(str(data)) < 18:
+        if text.isascii() and text.isdecimal() and rows is not None and len(text) < 18:
             found = rows.filter(pk=int(data)).first()
             if found is not None:
                 return found

@@ -26,7 +26,7 @@ NO_TIME = [5, True, [], {}, "", "soon", "\0", "2026-03-04", "2026-03-04T10:00:00
 NO_TIME += ["2026-03-04T25:00:00Z", "2026-03-04T10:00:00+99:00", MILLION, "0001-01-01T00:00:00Z"]
 NO_TIME += ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00", "20260304T1000Z "]
 NO_DAY = [None, 5, True, [], {}, "", "soon", "\0", "2026-02-30", "04.03.2026", "0001-01-01", "9999-12-31", MILLION]
-NO_KEY = [5, True, [], {}, "", "no such", "\0", "a\0b", 10**30, -1, MILLION, {"slug": "acme"}, "٣"]
+NO_KEY = [987_654_321, True, [], {}, "", "no such", "\0", "a\0b", 10**30, -1, MILLION, {"slug": "acme"}, "٣"]
 NO_PERSON = [5, True, [], {}, "nobody@x.example", "\0", "g1@briqmind.example\0", MILLION]
 NO_BOOL = [None, [], {}, "", "perhaps", 5, "\0", MILLION]
 
@@ -298,3 +298,11 @@ def test_pages_bear_the_farthest_times_that_are_taken(a1, g1, client):
         assert client.get(made.get_absolute_url()).status_code == 200
     for noun in ("", "events", "action-plan", "status-updates"):
         assert bearer(a1).get(at(made, noun)).status_code == 200
+
+
+def test_an_id_is_written_in_plain_digits(a1, acme):
+    plan_for(acme, T0)
+    client, own = bearer(a1), str(acme.pk).translate(str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩"))
+    data = {"title": "x", "claimed_level": "P3"}
+    check_refused(client, "post", f"{API}incidents/", data | {"organisation": own}, "organisation")
+    assert client.post(f"{API}incidents/", data | {"organisation": acme.pk}).status_code == 201
