@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -56,10 +56,6 @@ def majors(incidents: IncidentQuerySet) -> IncidentQuerySet:
     return incidents.exclude(major_at=None).filter(Q(status__in=UNRESOLVED) | Exists(owed))
 
 
-def unanswered() -> QuerySet[CustomerEscalation]:
-    return CustomerEscalation.objects.filter(answered_at=None)
-
-
 VIEWS: dict[str, tuple[Any, View]] = {
     "open": (gettext_lazy("Open"), lambda q, user, now: q.unresolved()),
     "breaching": (
@@ -69,7 +65,7 @@ VIEWS: dict[str, tuple[Any, View]] = {
     "major": (gettext_lazy("Major"), lambda q, user, now: majors(q)),
     "escalated": (
         gettext_lazy("Escalated by the customer"),
-        lambda q, user, now: q.filter(customer_escalations__in=unanswered()),
+        lambda q, user, now: q.filter(customer_escalations__in=CustomerEscalation.objects.unanswered()),
     ),
     "not-validated": (
         gettext_lazy("Not validated"),

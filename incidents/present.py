@@ -313,7 +313,7 @@ def duty_managers_words(now: datetime) -> str:
 
 def escalation_of(incident: Incident, now: datetime) -> EscalationView | None:
     """The escalation that nobody has answered yet; None without one."""
-    waiting = CustomerEscalation.objects.filter(incident=incident, answered_at=None)
+    waiting = CustomerEscalation.objects.unanswered().filter(incident=incident)
     found = waiting.select_related("by", "duty_manager").first()
     if found is None:
         return None

@@ -35,7 +35,7 @@ def reason(mail: str, incident: Incident, event: IncidentEvent) -> str:
 
 
 def _is_unanswered(escalation: int) -> bool:
-    return CustomerEscalation.objects.filter(pk=escalation, answered_at=None).exists()
+    return CustomerEscalation.objects.unanswered().filter(pk=escalation).exists()
 
 
 def _is_open(bridge: int) -> bool:

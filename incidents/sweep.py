@@ -179,8 +179,8 @@ def _hand_on(update_pk: int, now: datetime, child_pk: int) -> bool:
 
 def raise_escalations(now: datetime) -> int:
     """The head of support hears of escalations that no duty manager answered in time."""
-    due = CustomerEscalation.objects.filter(
-        answered_at=None, raised_at=None, answer_due_at__lte=now, incident__status__in=UNRESOLVED
+    due = CustomerEscalation.objects.unanswered().filter(
+        raised_at=None, answer_due_at__lte=now, incident__status__in=UNRESOLVED
     )
     ids = due.order_by("answer_due_at", "pk").values_list("pk", flat=True)[:BATCH]
     return each(list(ids), lambda pk: _raise(pk, now))

@@ -24,7 +24,7 @@ DEFAULT_MINUTES = 30
 
 def open_escalation(incident: Incident) -> CustomerEscalation | None:
     """The customer's escalation that nobody has answered yet, or None."""
-    waiting = CustomerEscalation.objects.filter(incident=incident, answered_at=None)
+    waiting = CustomerEscalation.objects.unanswered().filter(incident=incident)
     return waiting.select_related("by", "duty_manager", "reason").first()
 
 
@@ -95,7 +95,7 @@ def answer_escalation(
 def raise_escalation(escalation: CustomerEscalation, *, now: datetime) -> bool:
     """Page the head of support for an escalation that nobody answered in time; once, False otherwise."""
     with acting("raise_escalation", escalation.incident, by=None, now=now, channel="clockwork") as act:
-        waiting = CustomerEscalation.objects.filter(pk=escalation.pk, answered_at=None, raised_at=None)
+        waiting = CustomerEscalation.objects.unanswered().filter(pk=escalation.pk, raised_at=None)
         if not waiting.update(raised_at=act.now):
             return False
         act.record(EscalationRaised(escalation=escalation.pk, people=_people(act, Involved.HEAD_OF_SUPPORT)))

@@ -33,6 +33,11 @@ class Escalation(models.Model):
         return f"{self.clock} {self.step_key} #{self.number}"
 
 
+class CustomerEscalationQuerySet(models.QuerySet["CustomerEscalation"]):
+    def unanswered(self) -> CustomerEscalationQuerySet:
+        return self.filter(answered_at=None)
+
+
 class CustomerEscalation(models.Model):
     """The customer presses “Escalate”: a duty manager is named and paged, and answers in words."""
 
@@ -58,6 +63,8 @@ class CustomerEscalation(models.Model):
     )
     answered_at = models.DateTimeField(_("answered at"), null=True, blank=True)
     answer = models.ForeignKey(Message, models.PROTECT, null=True, blank=True, related_name="+")
+
+    objects = CustomerEscalationQuerySet.as_manager()
 
     class Meta(TypedModelMeta):
         ordering = ["pk"]
