@@ -8,7 +8,7 @@ from __future__ import annotations
 from django.http import HttpRequest
 from rest_framework.request import Request
 
-from portal.models import Membership, Organisation, StaffRole, User
+from portal.models import Membership, Organisation, StaffRole, Team, User
 
 WRITERS = (Membership.Role.MANAGER, Membership.Role.MEMBER)
 
@@ -22,7 +22,13 @@ def person_of(request: HttpRequest | Request) -> User:
 
 def membership(user: User, organisation: Organisation) -> Membership | None:
     """The user's membership in the organisation, or None."""
-    return Membership.objects.filter(user=user, organisation=organisation).first()
+    return Membership.objects.filter(user=user, organisation=organisation).select_related("team").first()
+
+
+def team_of(user: User | None, organisation: Organisation) -> Team | None:
+    """The team of the user in the organisation, if there is one."""
+    found = membership(user, organisation) if user else None
+    return found.team if found else None
 
 
 def may_write(user: User, organisation: Organisation) -> bool:

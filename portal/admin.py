@@ -9,6 +9,8 @@ from typing import Any
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group
@@ -63,9 +65,17 @@ admin.site.has_permission = has_desk  # type: ignore[method-assign]
 admin.site.site_header = admin.site.site_title = admin.site.index_title = gettext_lazy("Staff desk")
 
 # Rights are roles, addresses belong to their people, and second factors have a page of ours below.
-for app in ("django.contrib.auth", "allauth.account", "allauth.mfa"):
+for app in (
+    "django.contrib.auth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.usersessions",
+):
     import_module(f"{app}.admin")
-admin.site.unregister([Group, EmailAddress, Authenticator])
+admin.site.unregister(
+    [Group, EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken, UserSession]
+)
 
 
 class MembershipInline(RoleTabularInline):

@@ -26,6 +26,10 @@ if not SECRET_KEY:
         )
     SECRET_KEY = "development-only-secret-that-protects-nothing-" + str(BASE_DIR)
 
+SECRET_KEY_FALLBACKS = env.list(
+    "SECRET_KEY_FALLBACKS", default=[]
+)  # former ones, while secrets still need them
+
 SUPPORT_BRAND = env.str("SUPPORT_BRAND", default="BriqMind Support")
 SITE_URL = env.str("SITE_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}").rstrip("/")
 MAIL_DOMAIN = env.str("MAIL_DOMAIN", default="support.briqmind.example")
@@ -56,6 +60,9 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "rest_framework",
     "django_filters",
     "drf_spectacular",
@@ -157,6 +164,30 @@ LOGOUT_REDIRECT_URL = "account_login"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 14
+
+# --- Cache: throttles only, and nothing that must not be lost ------------------------------------
+
+# One process (the embedded default) counts in its memory; several need one place, which is the broker's Redis.
+# Where it is down, throttles count nothing for that time, and the pages still answer.
+CACHE_URL = env.str("CACHE_URL", default="")
+if not CACHE_URL and env.str("CELERY_BROKER_URL", default="").startswith(("redis", "unix")):
+    CACHE_URL = env.str("CELERY_BROKER_URL")
+if CACHE_URL:
+    CACHES = {
+        "default": {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": CACHE_URL,
+            "KEY_PREFIX": "portal",
+            "OPTIONS": {
+                "SOCKET_CONNECT_TIMEOUT": 1,
+                "SOCKET_TIMEOUT": 1,
+                "IGNORE_EXCEPTIONS": True,
+            },
+        }
+    }
+    DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
 # --- Languages and zones ------------------------------------------------------------------------
 
@@ -346,6 +377,8 @@ if not DEBUG:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool(
         "SECURE_COOKIES", default=SITE_URL.startswith("https")
     )
+# How many reverse proxies of ours stand before the web server: so much of X-Forwarded-For is believed.
+TRUSTED_PROXY_COUNT = ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 # Whether /status/public/ exists: the state of services that are marked public, without any sign-in.
 PUBLIC_STATUS = env.bool("PUBLIC_STATUS", default=False)
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")

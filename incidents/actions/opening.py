@@ -66,6 +66,7 @@ def open_incident(
         incident = Incident.objects.create(
             organisation=organisation,
             reporter=reporter,
+            team=access.team_of(reporter, organisation),
             title=title,
             description=description.replace("\0", "").strip(),
             impact=impact,

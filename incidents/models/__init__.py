@@ -18,7 +18,7 @@ from incidents.models.bridge import Bridge, BridgePresence, BridgeRole, BridgeSe
 from incidents.models.bridge_timeline import BridgeOpened as BridgeOpened  # declares its kinds
 from incidents.models.clock import Clock
 from incidents.models.escalation import CustomerEscalation, Escalation
-from incidents.models.incident import Channel, ClosedAs, Incident, Status
+from incidents.models.incident import Channel, ClosedAs, Incident, Status, Watcher
 from incidents.models.intake import Alarm, AlarmSource, InboundMessage
 from incidents.models.knowledge import Article, ArticleVersion, DocumentedSolution, Release
 from incidents.models.message import (
@@ -100,4 +100,5 @@ __all__ = [
     "StatusUpdate",
     "SupportPlan",
     "Topic",
+    "Watcher",
 ]

@@ -11,7 +11,15 @@ from django.utils.translation import gettext_lazy as _
 
 from incidents.models.agreement import Level, SLAPolicyVersion
 from maintenance.models import MaintenanceWindow
-from portal.models import CalendarVersion, Organisation, Service, User
+from portal.models import (
+    CalendarVersion,
+    Membership,
+    Organisation,
+    Service,
+    Team,
+    User,
+    Visibility,
+)
 from portal.models.accounts import TypedModelMeta
 from portal.models.service_impact import Impact
 
@@ -57,12 +65,27 @@ class ClosedAs(models.TextChoices):
 
 class IncidentQuerySet(models.QuerySet["Incident"]):
     def visible_to(self, user: User) -> IncidentQuerySet:
-        """The incidents of the user's organisations; all of them for staff; none for a stranger."""
+        """Those of the user's organisations, as far as each membership sees; all for staff; none for a stranger.
+
+        Whoever sees only a part sees what they reported or watch, and maybe the incidents of their team.
+        Staff who are limited see those of the organisations that they look after.
+        """
         if not user.is_authenticated or not user.is_active:
             return self.none()
-        if user.is_agent:
+        if user.is_agent and not user.is_limited:
             return self
-        return self.filter(organisation__in=Organisation.objects.visible_to(user).values("pk"))
+        own = self.filter(organisation__in=Organisation.objects.visible_to(user).values("pk"))
+        if user.is_agent:
+            return own
+        memberships = Membership.objects.filter(user=user)
+        whole = memberships.filter(visibility=Visibility.ALL)
+        of_team = memberships.filter(visibility=Visibility.TEAM, team__isnull=False)
+        return own.filter(
+            models.Q(organisation__in=whole.values("organisation"))
+            | models.Q(reporter=user)
+            | models.Q(team__in=of_team.values("team"))
+            | models.Q(pk__in=user.watched.values("incident"))
+        )
 
     def by_reference(self, reference: str) -> IncidentQuerySet:
         """The incident with a reference such as INC-1042, or none."""
@@ -91,6 +114,15 @@ class Incident(models.Model):
         related_name="reported_incidents",
         verbose_name=_("reporter"),
         help_text=_("Empty where an alarm reported it."),
+    )
+    team = models.ForeignKey(
+        Team,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="incidents",
+        verbose_name=_("team"),
+        help_text=_("The customer's team whose people see it; the reporter's, unless somebody moved it."),
     )
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -217,3 +249,27 @@ class Incident(models.Model):
     @property
     def is_closed(self) -> bool:
         return self.status == Status.CLOSED
+
+
+class Watcher(models.Model):
+    """Somebody of the organisation who follows an incident: hears what its reporter hears, and may read it."""
+
+    incident = models.ForeignKey(
+        Incident, models.CASCADE, related_name="watchers", verbose_name=_("incident")
+    )
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="watched", verbose_name=_("person")
+    )
+    added_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("added by")
+    )
+    added_at = models.DateTimeField(_("added at"))
+
+    class Meta(TypedModelMeta):
+        ordering = ["pk"]
+        verbose_name = _("watcher")
+        verbose_name_plural = _("watchers")
+        constraints = [models.UniqueConstraint(fields=["incident", "person"], name="watches_once")]
+
+    def __str__(self) -> str:
+        return f"{self.person} · {self.incident_id}"

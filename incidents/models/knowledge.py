@@ -17,13 +17,14 @@ class ArticleQuerySet(models.QuerySet["Article"]):
         return self.filter(published_version__isnull=False)
 
     def visible_to(self, user: User) -> ArticleQuerySet:
-        """Published articles for all or for one of the user's organisations; every article for staff."""
+        """Articles for all or for one of the user's organisations; customers read the published ones."""
         if not user.is_authenticated or not user.is_active:
             return self.none()
-        if user.is_agent:
+        if user.is_agent and not user.is_limited:
             return self
         organisations = Organisation.objects.visible_to(user).values("pk")
-        return self.published().filter(models.Q(organisation=None) | models.Q(organisation__in=organisations))
+        found = self.filter(models.Q(organisation=None) | models.Q(organisation__in=organisations))
+        return found if user.is_agent else found.published()
 
 
 class Article(models.Model):

@@ -236,6 +236,12 @@ def upload_path(attachment: Attachment, filename: str) -> str:
 class Attachment(models.Model):
     """A file that belongs to an incident, and maybe to one of its messages."""
 
+    class Scan(models.TextChoices):
+        NOT_ASKED = "not_asked", _("Not scanned: no scanner is set up")
+        WAITING = "waiting", _("Held until it is scanned")
+        CLEAN = "clean", _("Clean")
+        INFECTED = "infected", _("Held: the scanner found something in it")
+
     incident = models.ForeignKey(Incident, models.CASCADE, related_name="attachments")
     message = models.ForeignKey(Message, models.CASCADE, null=True, blank=True, related_name="attachments")
     file = models.FileField(_("file"), upload_to=upload_path, max_length=200)
@@ -244,6 +250,9 @@ class Attachment(models.Model):
     size = models.PositiveBigIntegerField(_("size in bytes"))
     uploaded_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     uploaded_at = models.DateTimeField(_("uploaded at"))
+    scan = models.CharField(_("scan"), max_length=10, choices=Scan.choices, default=Scan.NOT_ASKED)
+    scanned_at = models.DateTimeField(_("scanned at"), null=True, blank=True)
+    scan_note = models.CharField(_("what the scanner found"), max_length=200, blank=True)
 
     objects = AttachmentQuerySet.as_manager()
 

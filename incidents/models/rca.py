@@ -25,8 +25,13 @@ class RCAQuerySet(models.QuerySet["RCA"]):
         """RCAs of which a copy was published to an organisation of `user`; all of them for staff."""
         if not user.is_authenticated or not user.is_active:
             return self.none()
-        if user.is_agent:
+        if user.is_agent and not user.is_limited:
             return self
+        if user.is_agent:
+            return self.filter(
+                models.Q(incident__in=Incident.objects.visible_to(user))
+                | models.Q(window__in=MaintenanceWindow.objects.visible_to(user))
+            )
         return self.filter(pk__in=RCACopy.objects.visible_to(user).values("version__rca"))
 
 
@@ -262,9 +267,12 @@ class RCACopyQuerySet(models.QuerySet["RCACopy"]):
     def visible_to(self, user: User) -> RCACopyQuerySet:
         if not user.is_authenticated or not user.is_active:
             return self.none()
-        if user.is_agent:
+        if user.is_agent and not user.is_limited:
             return self
-        return self.filter(organisation__in=Organisation.objects.visible_to(user))
+        # Where it is about an incident, whoever may not see that incident does not read its analysis.
+        own = self.filter(organisation__in=Organisation.objects.visible_to(user))
+        incidents = Incident.objects.visible_to(user)
+        return own.filter(models.Q(incident=None) | models.Q(incident__in=incidents.values("pk")))
 
 
 class RCACopy(models.Model):

@@ -11,11 +11,8 @@ from portal.models.accounts import TypedModelMeta
 
 class MonthlyReportQuerySet(models.QuerySet["MonthlyReport"]):
     def visible_to(self, user: User) -> MonthlyReportQuerySet:
-        if not user.is_authenticated or not user.is_active:
-            return self.none()
-        if user.is_agent:
-            return self
-        return self.filter(organisation__in=Organisation.objects.visible_to(user))
+        """Those of the organisations of which `user` may see every incident."""
+        return self.filter(organisation__in=Organisation.objects.seen_whole_by(user))
 
 
 class MonthlyReport(models.Model):

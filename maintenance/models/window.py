@@ -53,9 +53,11 @@ class WindowQuerySet(models.QuerySet["MaintenanceWindow"]):
         """Announced windows (also cancelled since) that involve an organisation of `user`; staff see all."""
         if not user.is_authenticated or not user.is_active:
             return self.none()
-        if user.is_agent:
+        if user.is_agent and not user.is_limited:
             return self
         involved = WindowOrganisation.objects.filter(organisation__in=Organisation.objects.visible_to(user))
+        if user.is_agent:
+            return self.filter(pk__in=involved.values("window"))
         return self.filter(announced_at__isnull=False, pk__in=involved.values("window"))
 
     def by_reference(self, reference: str) -> WindowQuerySet:

@@ -50,8 +50,24 @@ class OrganisationQuerySet(models.QuerySet["Organisation"]):
         if not user.is_authenticated or not user.is_active:
             return self.none()
         if user.is_agent:
-            return self
+            return self.filter(pk__in=user.staff_limits.values("organisation")) if user.is_limited else self
         return self.filter(memberships__user=user, is_active=True)
+
+    def seen_whole_by(self, user: User) -> OrganisationQuerySet:
+        """Those of which `user` may see every incident: what sums up an organisation is for them only."""
+        if user.is_authenticated and user.is_agent:
+            return self.visible_to(user)
+        whole = Membership.objects.filter(visibility=Visibility.ALL)
+        return self._joined(user, whole)
+
+    def managed_by(self, user: User) -> OrganisationQuerySet:
+        """Those that `user` manages; staff manage none."""
+        return self._joined(user, Membership.objects.filter(role=Role.MANAGER))
+
+    def _joined(self, user: User, memberships: models.QuerySet[Membership]) -> OrganisationQuerySet:
+        if not user.is_authenticated or not user.is_active:
+            return self.none()
+        return self.filter(is_active=True, pk__in=memberships.filter(user=user).values("organisation"))
 
 
 class Organisation(models.Model):
@@ -66,6 +82,11 @@ class Organisation(models.Model):
         _("time zone"), max_length=64, default=default_time_zone, validators=[validate_time_zone]
     )
     is_active = models.BooleanField(_("active"), default=True)
+    requires_second_factor = models.BooleanField(
+        _("a second factor is required"),
+        default=False,
+        help_text=_("Its people set one up at their next sign-in, and do nothing else before."),
+    )
     is_vendor = models.BooleanField(
         _("the vendor itself"),
         default=False,
@@ -126,7 +147,13 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
     name = models.CharField(_("name"), max_length=150)
     staff_role = models.CharField(_("staff role"), max_length=20, choices=StaffRole.choices, blank=True)
     is_staff = models.BooleanField(_("staff (may open the admin)"), default=False)
+    is_limited = models.BooleanField(
+        _("limited to some organisations"),
+        default=False,
+        help_text=_("Staff who look after some customers only, and see nothing of the others."),
+    )
     is_active = models.BooleanField(_("active"), default=True)
+    erased_at = models.DateTimeField(_("erased at"), null=True, blank=True, editable=False)
     language = models.CharField(
         _("language"),
         max_length=10,
@@ -193,16 +220,52 @@ class Role(models.TextChoices):
     VIEWER = "viewer", _("Viewer")
 
 
+class Visibility(models.TextChoices):
+    ALL = "all", _("All incidents")
+    TEAM = "team", _("Incidents of the team")
+    OWN = "own", _("Own incidents")
+
+
+class Team(models.Model):
+    """A part of an organisation, whose people see each other's incidents."""
+
+    organisation = models.ForeignKey(
+        Organisation, models.CASCADE, related_name="teams", verbose_name=_("organisation")
+    )
+    name = models.CharField(_("name"), max_length=120)
+
+    history = HistoricalRecords()
+
+    class Meta(TypedModelMeta):
+        ordering = ["name"]
+        verbose_name = _("team")
+        verbose_name_plural = _("teams")
+        constraints = [models.UniqueConstraint(fields=["organisation", "name"], name="team_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Membership(models.Model):
-    """A person's place in an organisation. Managers and members write, viewers read."""
+    """A person's place in an organisation. Managers and members write, viewers read.
+
+    Managers see every incident. Others see all, those of their team, or their own and what they watch.
+    """
 
     Role = Role
+    Visibility = Visibility
 
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships", verbose_name=_("person"))
     organisation = models.ForeignKey(
         Organisation, models.CASCADE, related_name="memberships", verbose_name=_("organisation")
     )
     role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.MEMBER)
+    visibility = models.CharField(
+        _("sees"), max_length=10, choices=Visibility.choices, default=Visibility.ALL
+    )
+    team = models.ForeignKey(
+        Team, models.SET_NULL, null=True, blank=True, related_name="memberships", verbose_name=_("team")
+    )
     is_p1_contact = models.BooleanField(_("P1 contact"), default=False)
     is_escalation_contact = models.BooleanField(
         _("escalation contact"),
@@ -218,18 +281,52 @@ class Membership(models.Model):
         verbose_name_plural = _("memberships")
         constraints = [
             models.UniqueConstraint(fields=["user", "organisation"], name="one_membership_each"),
+            models.CheckConstraint(
+                condition=~models.Q(role="manager") | models.Q(visibility="all"),
+                name="managers_see_all",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.user} · {self.organisation} ({self.get_role_display()})"
 
+    def clean(self) -> None:
+        """Refuse what cannot hold together: a manager who sees a part, a team of another organisation."""
+        if self.role == Role.MANAGER and self.visibility != Visibility.ALL:
+            raise ValidationError({"visibility": _("Managers see all incidents.")})
+        if self.visibility == Visibility.TEAM and self.team is None:
+            raise ValidationError({"team": _("Choose the team whose incidents this person sees.")})
+        if self.team is not None and self.team.organisation_id != self.organisation_id:
+            raise ValidationError({"team": _("Choose a team of this organisation.")})
+
+
+class StaffLimit(models.Model):
+    """An organisation that a limited member of the staff looks after."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="staff_limits", verbose_name=_("person"))
+    organisation = models.ForeignKey(
+        Organisation, models.CASCADE, related_name="+", verbose_name=_("organisation")
+    )
+
+    history = HistoricalRecords()
+
+    class Meta(TypedModelMeta):
+        ordering = ["organisation__name"]
+        verbose_name = _("organisation looked after")
+        verbose_name_plural = _("organisations looked after")
+        constraints = [models.UniqueConstraint(fields=["user", "organisation"], name="one_limit_each")]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.organisation}"
+
 
 class ApiToken(AbstractAuthToken):
-    """A hashed bearer token, optionally narrowed to reading or to one organisation."""
+    """A hashed bearer token: for reading, writing or alarms only, maybe for one organisation or one service."""
 
     class Scope(models.TextChoices):
         READ = "read", _("Read")
         WRITE = "write", _("Read and write")
+        ALARMS = "alarms", _("Report alarms only")
 
     name = models.CharField(_("name"), max_length=100, blank=True)
     scope = models.CharField(_("scope"), max_length=10, choices=Scope.choices, default=Scope.WRITE)
@@ -241,6 +338,15 @@ class ApiToken(AbstractAuthToken):
         related_name="+",
         verbose_name=_("only for organisation"),
     )
+    service = models.ForeignKey(
+        "portal.Service",
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("only for service"),
+    )
+    last_used_at = models.DateTimeField(_("last used at"), null=True, blank=True)
 
     class Meta(TypedModelMeta):
         swappable = "KNOX_TOKEN_MODEL"

@@ -16,6 +16,7 @@ from simple_history.models import HistoricalRecords
 
 from portal.channels import guard, pagers
 from portal.models.accounts import Organisation, TypedModelMeta, User
+from portal.models.fields import SecretField
 
 ROTATION = timedelta(hours=24)
 
@@ -31,9 +32,10 @@ class EndpointQuerySet(models.QuerySet["Endpoint"]):
         if not user.is_authenticated or not user.is_active:
             return self.none()
         present = self.filter(removed_at=None)
-        if user.is_agent:
+        if user.is_agent and not user.is_limited:
             return present
-        return present.filter(organisation__in=Organisation.objects.visible_to(user).values("pk"))
+        own = present.filter(organisation__in=Organisation.objects.visible_to(user).values("pk"))
+        return own | present.filter(organisation=None) if user.is_agent else own
 
 
 class Endpoint(models.Model):
@@ -62,10 +64,10 @@ class Endpoint(models.Model):
     service = models.CharField(_("service"), max_length=12, choices=Service.choices, default=Service.WEBHOOK)
     name = models.CharField(_("name"), max_length=120)
     url = models.CharField(_("address"), max_length=500)
-    secret = models.CharField(_("secret"), max_length=100, default=new_secret, editable=False)
-    previous_secret = models.CharField(max_length=100, blank=True, editable=False)
+    secret = SecretField(_("secret"), default=new_secret, editable=False)
+    previous_secret = SecretField(blank=True, editable=False)
     previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
-    access_token = models.CharField(
+    access_token = SecretField(
         _("access token"),
         max_length=300,
         blank=True,
@@ -74,7 +76,7 @@ class Endpoint(models.Model):
     room_id = models.CharField(
         _("channel ID"), max_length=120, blank=True, help_text=_("Needed with an access token.")
     )
-    signing_secret = models.CharField(
+    signing_secret = SecretField(
         _("signing secret"),
         max_length=200,
         blank=True,

@@ -145,7 +145,10 @@ VERDICTS = {
         accounts/login/code/confirm/ accounts/logout/ accounts/password/change/ accounts/password/reset/
         accounts/password/reset/done/ accounts/password/reset/key/done/
         accounts/password/reset/key/{uidb36}-{key}/ accounts/password/set/ accounts/reauthenticate/
-        accounts/signup/
+        accounts/signup/ accounts/sessions/ accounts/3rdparty/ accounts/3rdparty/login/cancelled/
+        accounts/3rdparty/login/error/ accounts/3rdparty/signup/ accounts/social/connections/
+        accounts/social/login/cancelled/ accounts/social/login/error/ accounts/social/signup/
+        accounts/oidc/{provider_id}/login/ accounts/oidc/{provider_id}/login/callback/
     """,
     # for alarm sources and their own tokens: nobody else comes in, signed in or not
     "source": "api/v1/alarms/alertmanager/ api/v1/alarms/generic/ api/v1/alarms/grafana/",
@@ -329,6 +332,7 @@ def names(theirs):
         "{content_type_id}": theirs.pk,
         "admin": "incidents",
         "confirm-email": "MQ:1a:b",
+        "oidc": "no-provider",
         "key": f"{int_to_base36(theirs.reporter_id)}-abc-def",
         **{name: channel(theirs.organisation, name, name=CANARY).key for name in ("slack", "mattermost")},
     }

@@ -391,7 +391,7 @@ def inline_fields(world, b1):
         "portal.specialdate": {"day": "2026-03-04", "name": "Forged", "spans": "[]"},
         "portal.deliveryattempt": {"milliseconds": "1", "is_accepted": "on", "answer": "Forged"}
         | {"at_0": "2026-03-03", "at_1": "10:00:00"},
-        "portal.membership": {"user": b1.pk, "role": "manager"},
+        "portal.membership": {"user": b1.pk, "role": "manager", "visibility": "all"},
         "portal.servicesubscription": {"service": third.pk},
     }
 

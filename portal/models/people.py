@@ -1,0 +1,84 @@
+"""People of an organisation: teams, and invitations to join."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from portal.models.accounts import Membership, Organisation, Role, Team, TypedModelMeta, User, Visibility
+
+INVITATION_LASTS = timedelta(days=7)
+
+
+def digest_of(token: str) -> str:
+    """What is stored of a token that opens something: nobody reads the token out of a backup."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def visible_to(self, user: User) -> InvitationQuerySet:
+        """For managers those of their organisations, for staff those of the organisations they look after."""
+        if not user.is_authenticated or not user.is_active:
+            return self.none()
+        if user.is_agent:
+            return self.filter(organisation__in=Organisation.objects.visible_to(user).values("pk"))
+        managed = Membership.objects.filter(user=user, role=Role.MANAGER, organisation__is_active=True)
+        return self.filter(organisation__in=managed.values("organisation"))
+
+    def open(self, now: datetime) -> InvitationQuerySet:
+        return self.filter(accepted_at=None, withdrawn_at=None, expires_at__gt=now)
+
+
+class Invitation(models.Model):
+    """One person asked, at one address, to join an organisation: used once, until it expires."""
+
+    organisation = models.ForeignKey(
+        Organisation, models.CASCADE, related_name="invitations", verbose_name=_("organisation")
+    )
+    email = models.EmailField(_("e-mail"))
+    role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.MEMBER)
+    visibility = models.CharField(
+        _("sees"), max_length=10, choices=Visibility.choices, default=Visibility.ALL
+    )
+    team = models.ForeignKey(
+        Team, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("team")
+    )
+    token_digest = models.CharField(max_length=64, unique=True, editable=False)
+    invited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("invited by")
+    )
+    created_at = models.DateTimeField(_("invited at"))
+    expires_at = models.DateTimeField(_("expires at"))
+    accepted_at = models.DateTimeField(_("accepted at"), null=True, blank=True)
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("accepted by")
+    )
+    withdrawn_at = models.DateTimeField(_("withdrawn at"), null=True, blank=True)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta(TypedModelMeta):
+        ordering = ["-pk"]
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "email"],
+                name="one_open_invitation_each",
+                condition=models.Q(accepted_at=None, withdrawn_at=None),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} · {self.organisation}"
+
+    def make_token(self) -> str:
+        """A new token (256 random bits) for the link; the old one is dead when the row is saved."""
+        token = secrets.token_urlsafe(32)
+        self.token_digest = digest_of(token)
+        return token
