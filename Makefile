@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 FOREIGN := .venv-foreign
 PYTEST := DEBUG=true FAIL_ON_SKIP=$(FAIL_ON_SKIP) $(BIN)/python -m pytest -q
 
-.PHONY: help install run test test-browser test-faults test-foreign score-mail lint format messages lock
+.PHONY: help install run test test-browser test-faults test-foreign score-mail audit lint format messages lock
 .DEFAULT_GOAL := help
 
 help: ## Show the commands
@@ -48,6 +48,9 @@ test-foreign: install $(FOREIGN)/.installed ## Read our maintenance notices with
 
 score-mail: install ## Score how mails are read, on the project's corpus
 	$(BIN)/python -m bench.mail_corpus
+
+audit: install ## Ask for known vulnerabilities of what is pinned
+	$(BIN)/python -m bench.known_vulnerabilities
 
 lint: install ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

@@ -15,6 +15,30 @@ from portal import health, public_status
 from portal.models import Organisation, User
 
 API = "/api/"
+DESK = "/admin/"
+
+
+def safe_answers(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Headers that keep an answer where it belongs.
+
+    What is somebody's is stored by nobody on the way, nor by the browser (unless a view says how); no other
+    site embeds it; the page may use no sensor; the staff desk has the script policy that its theme needs.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        headers = response.headers
+        if request.path.startswith(DESK):
+            response._csp_replace = settings.DESK_CONTENT_SECURITY_POLICY  # type: ignore[attr-defined]
+        if request.path not in health.PATHS and request.path != public_status.PATH:
+            headers.setdefault("Cache-Control", "private, no-store")
+        headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
+        headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        return response
+
+    return middleware
 
 
 def person_zone_and_language(

@@ -259,7 +259,3 @@ def test_a_log_of_any_other_name_hides_it_where_all_logs_go(path):
     plain = logging.LogRecord("x", logging.WARNING, "", 1, "100 %", None, None)
     assert HideTokens().filter(plain)
     assert plain.getMessage() == "100 %"
-
-
-def test_the_handler_of_all_logs_hides_tokens():
-    assert settings.LOGGING["handlers"]["console"]["filters"] == ["tokens"]

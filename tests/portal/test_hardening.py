@@ -1,0 +1,211 @@
+"""Headers, cookies, logs and the deployment check: what holds on every answer, whoever asks for what."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.urls import reverse
+
+from portal.logs import SafeFormatter, hidden
+
+ROOT = Path(__file__).resolve().parents[2]
+STRICT = {"'unsafe-inline'", "'unsafe-eval'", "'unsafe-hashes'", "*", "http:", "https:", "data:", "blob:"}
+
+
+def policy(answer) -> dict[str, set[str]]:
+    parts = [part.split() for part in answer.headers["Content-Security-Policy"].split(";") if part.strip()]
+    return {name: set(values) for name, *values in parts}
+
+
+PAGES = [
+    "/",
+    "/incidents/",
+    "/incidents/new/",
+    "/maintenance/",
+    "/status/",
+    "/sla/",
+    "/profile/",
+    "/channels/",
+]
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/accounts/login/", "/accounts/password/reset/", "/no-such-page/"])
+def test_no_script_runs_on_a_customer_s_page_but_ours(client, a2, path):
+    if not path.startswith("/accounts"):
+        client.force_login(a2)
+    rules = policy(client.get(path))
+    for name in ("script-src", "default-src", "style-src", "form-action", "connect-src"):
+        assert not rules.get(name, rules["default-src"]) & STRICT, name
+    assert rules["object-src"] == rules["base-uri"] == rules["frame-ancestors"] == {"'none'"}
+
+
+@pytest.mark.parametrize("name", ["index", "incidents_incident_changelist", "portal_user_changelist"])
+def test_the_desk_takes_scripts_from_here_only(client, root, name):
+    client.force_login(root)
+    rules = policy(client.get(reverse(f"admin:{name}")))
+    assert rules["script-src"] == {"'self'", "'unsafe-eval'"}
+    assert rules["object-src"] == rules["base-uri"] == rules["frame-ancestors"] == {"'none'"}
+    assert rules["default-src"] == rules["form-action"] == {"'self'"}
+
+
+def test_no_page_of_ours_holds_a_script_or_a_style_in_its_text():
+    inline = re.compile(
+        r"<script(?![^>]*(?:\bsrc=|type=\"application/json\"))|<style\b|\sstyle=|\son[a-z]+=|javascript:",
+        re.IGNORECASE,
+    )
+    found = [
+        (path.relative_to(ROOT).as_posix(), match[0])
+        for path in sorted((ROOT / "templates").rglob("*.html"))
+        if "emails" not in path.parts and "documents" not in path.parts
+        for match in inline.finditer(path.read_text())
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/api/v1/incidents/", "/admin/", "/accounts/login/"])
+def test_nobody_on_the_way_keeps_what_somebody_read(client, root, a2, path):
+    client.force_login(root if path == "/admin/" else a2)
+    kept = client.get(path).headers["Cache-Control"]
+    assert "no-store" in kept or ("private" in kept and "no-cache" in kept)
+    assert "public" not in kept
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/incidents/", "/admin/", "/no-such-page/", "/healthz"])
+def test_every_answer_says_what_others_may_do_with_it(client, a2, path):
+    client.force_login(a2)
+    headers = client.get(path).headers
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
+    assert "Access-Control-Allow-Origin" not in headers
+
+
+# --- a production's settings, read by a process of their own ---
+
+
+def production(*args: str, **more: str) -> subprocess.CompletedProcess:
+    """A Python of its own, set up as in production."""
+    keep = {name: os.environ[name] for name in ("PATH", "VAR_DIR", "HOME") if name in os.environ}
+    keep |= {
+        "DEBUG": "false",
+        "SECRET_KEY": "wE3-" + "kZ9vQ2_rT7" * 6,
+        "SITE_URL": "https://support.example.com",
+        "ALLOWED_HOSTS": "support.example.com",
+        "EMAIL_URL": "smtp://mail.example.com:25",
+    }
+    return subprocess.run(
+        [sys.executable, *args], cwd=ROOT, env=keep | more, capture_output=True, text=True, timeout=120
+    )
+
+
+def settings_of(names: list[str], **more: str) -> list:
+    done = production(
+        "-c", f"from portal import settings as s; print([getattr(s, n, None) for n in {names!r}])", **more
+    )
+    assert done.returncode == 0, done.stderr
+    return ast.literal_eval(done.stdout)
+
+
+def test_the_deployment_check_has_nothing_to_say_of_a_production():
+    done = production("manage.py", "check", "--deploy", "--fail-level", "WARNING")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "warning"),
+    [({"SITE_URL": "http://support.example.com"}, "portal.W001"), ({"EMAIL_URL": ""}, "portal.W002")],
+)
+def test_the_deployment_check_names_what_is_missing(wrong, warning):
+    done = production("manage.py", "check", "--deploy", "--fail-level", "WARNING", **wrong)
+    assert done.returncode != 0
+    assert warning in done.stderr
+
+
+def test_cookies_of_a_production_are_for_this_host_and_for_https_only():
+    expected = {
+        "SESSION_COOKIE_SECURE": True,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_NAME": "__Host-sessionid",
+        "CSRF_COOKIE_SECURE": True,
+        "CSRF_COOKIE_HTTPONLY": True,
+        "CSRF_COOKIE_NAME": "__Host-csrftoken",
+        "SECURE_SSL_REDIRECT": True,
+        "SECURE_HSTS_SECONDS": 365 * 24 * 3600,
+    }
+    assert settings_of(list(expected)) == list(expected.values())
+
+
+def test_a_header_of_a_client_makes_no_plain_connection_safe_unless_a_proxy_is_ours():
+    names = ["SECURE_PROXY_SSL_HEADER"]
+    assert settings_of(names) == [None]
+    assert settings_of(names, TRUSTED_PROXY_COUNT="1") == [("HTTP_X_FORWARDED_PROTO", "https")]
+
+
+def test_no_production_starts_without_a_secret():
+    done = production("-c", "import portal.settings", SECRET_KEY="")
+    assert done.returncode != 0
+    assert "SECRET_KEY is not set" in done.stderr
+
+
+# --- what a log may hold ---
+
+SPOKEN = {
+    "GET /calendar/abcDEF123.ics 200": "abcDEF123",
+    "GET /accounts/password/reset/key/3f-c2xyz-abcdef0123456789/": "c2xyz-abcdef0123456789",
+    "GET /invitations/Zk3v9QmLr8sT2uVwXyZaBc/ 200": "Zk3v9QmLr8sT2uVwXyZaBc",
+    "header Authorization: Bearer 8c9d0e1f2a3b4c5d": "8c9d0e1f2a3b4c5d",
+    "the secret whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw": "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "bot xoxb-12345-abcdef": "12345-abcdef",
+    "connect to postgres://portal:s3cr3t-pw@db/portal": "s3cr3t-pw",
+    "imaps://in:hunter2hunter@mail/INBOX failed": "hunter2hunter",
+    "{'password': 'correct-horse-9'}": "correct-horse-9",
+    "client_secret=0123456789abcdef&x=1": "0123456789abcdef",
+    "GET /accounts/oidc/acme/login/callback/?code=SplxlOBeZQQYbYS6WxSbIA&state=af0ifjsldkj": "SplxlOBe",
+    "cookie sessionid=abcdef0123456789": "abcdef0123456789",
+    "reply+0123456789abcdef0123456789abcdef@support.example": "0123456789abcdef0123456789abcdef",
+}
+
+
+@pytest.mark.parametrize("line", SPOKEN)
+def test_no_secret_stands_in_a_log(line):
+    record = logging.LogRecord("portal", logging.ERROR, "x.py", 1, "%s", (line,), None)
+    said = SafeFormatter("%(levelname)s %(message)s").format(record)
+    assert SPOKEN[line] not in said
+    assert said.startswith("ERROR ")
+
+
+def test_no_secret_stands_in_a_logged_traceback():
+    try:
+        raise RuntimeError("Authorization: Bearer 8c9d0e1f2a3b4c5d")
+    except RuntimeError:
+        record = logging.LogRecord("portal", logging.ERROR, "x.py", 1, "failed", (), sys.exc_info())
+    said = SafeFormatter("%(message)s").format(record)
+    assert "8c9d0e1f2a3b4c5d" not in said
+    assert "RuntimeError" in said
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["INC-1042: state resolved, code 550 5.1.1 unknown user", "3 tokens expired", "GET /incidents/?q=a"],
+)
+def test_a_line_without_a_secret_stays_as_it_is(line):
+    assert hidden(line) == line
+
+
+def test_every_line_of_the_product_goes_by_the_safe_formatter():
+    for handler in settings.LOGGING["handlers"].values():
+        assert settings.LOGGING["formatters"][handler["formatter"]]["()"] == "portal.logs.SafeFormatter"
+    for name in ("django.request", "django.server"):
+        assert "tokens" in settings.LOGGING["loggers"][name]["filters"]
