@@ -23,7 +23,7 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from portal import heartbeat, outbox
+from portal import heartbeat, outbox, restored
 from portal.models import Heartbeat, OutboxMessage
 
 SWEEP = "clocks"  # the heartbeat that the sweep of the clocks leaves
@@ -130,6 +130,9 @@ def check_sweep(now: datetime) -> Check:
 
 
 def check_outbox(now: datetime) -> Check:
+    held = restored.hold_reason(now)
+    if held:
+        return Check(False, held)
     lag = outbox.lag(now)
     limit = settings.READY_MAX_OUTBOX_LAG_SECONDS
     return Check(lag <= limit, f"the oldest due message waits for {lag:.0f} s, at most {limit} s are allowed")

@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from portal import endpoint_health, fallback, lanes, wakeups
+from portal import endpoint_health, fallback, lanes, restored, wakeups
 from portal.channels import chat, email, webhook
 from portal.channels.base import EMAIL, WEBHOOK, Gone, Permanent, Rendered, Sent, Temporary, one_line
 from portal.claims import claim, claim_webhooks, due, lease_until, ours, release
@@ -66,8 +66,13 @@ class SweepReport:
 def sweep(
     now: datetime, *, channel: str | None = None, budget: timedelta = timedelta(minutes=2)
 ) -> SweepReport:
-    """Send everything that is due by `channel`, for at most `budget` of real time; without one, by all."""
+    """Send everything that is due by `channel`, for at most `budget` of real time; without one, by all.
+
+    A restored copy of the database sends nothing until it is released.
+    """
     report = SweepReport()
+    if restored.hold_reason(now):
+        return report
     # Webhooks first, for they are quick; and once more, for mails that fail fall back to them.
     for each in [WEBHOOK, EMAIL, WEBHOOK] if channel is None else [channel]:
         beat(HEARTBEATS[each], now)

@@ -23,6 +23,7 @@ from imap_tools.errors import ImapToolsError
 from incidents.intake import mail
 from incidents.intake.parsed import Unacceptable
 from incidents.rules import gettext_noop
+from portal import restored
 from portal.heartbeat import beat
 
 logger = logging.getLogger(__name__)
@@ -37,8 +38,11 @@ _DATE = re.compile(rb'INTERNALDATE "([^"]+)"')
 
 
 def poll(now: datetime) -> int:
-    """Fetch and store what lies in the folder of IMAP_URL; how many were stored. 0 when polling is off."""
-    if not settings.IMAP_URL:
+    """Fetch and store what lies in the folder of IMAP_URL; how many were stored.
+
+    0 when polling is off, and in a restored copy of the database: it would take mails away from the original.
+    """
+    if not settings.IMAP_URL or restored.hold_reason(now):
         return 0
     count = 0
     with opened(urlsplit(settings.IMAP_URL)) as box:

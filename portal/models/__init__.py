@@ -17,6 +17,7 @@ from portal.models.calendars import BusinessCalendar, CalendarVersion, OwnDay, S
 from portal.models.catalog import Service, ServiceSubscription
 from portal.models.endpoints import ChatIdentity, ChatThread, Endpoint
 from portal.models.heartbeat import Heartbeat
+from portal.models.home import Home
 from portal.models.identity import GroupRole, IdentityProvider, OrganisationDomain
 from portal.models.impersonation import Impersonation
 from portal.models.outbox import DeliveryAttempt, OutboxMessage
@@ -42,6 +43,7 @@ __all__ = [
     "Erasure",
     "GroupRole",
     "Heartbeat",
+    "Home",
     "IdempotentRequest",
     "IdentityProvider",
     "Impersonation",
