@@ -63,7 +63,7 @@ class Endpoint(models.Model):
     use = models.CharField(_("used as"), max_length=10, choices=Use.choices, default=Use.PAGER)
     service = models.CharField(_("service"), max_length=12, choices=Service.choices, default=Service.WEBHOOK)
     name = models.CharField(_("name"), max_length=120)
-    url = models.CharField(_("address"), max_length=500)
+    url = SecretField(_("address"), max_length=500)
     secret = SecretField(_("secret"), default=new_secret, editable=False)
     previous_secret = SecretField(blank=True, editable=False)
     previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)

@@ -45,7 +45,7 @@ import django; django.setup()
 import hashlib, json
 from incidents.models import Attachment, Clock, Incident, IncidentEvent, Message
 from portal.models import OutboxMessage
-last = Incident.objects.order_by("-pk").values_list("pk", flat=True).first() if LAST is None else LAST
+last = LAST or Incident.objects.order_by("-pk").values_list("pk", flat=True).first()
 incidents = Incident.objects.filter(pk__lte=last)
 rows = {
     "last": last,
@@ -70,9 +70,7 @@ def run(environment, *command):
 
 
 def facts(environment, last=None):
-    return run(
-        environment, "-c", FACTS.replace("LAST", repr(last)).replace(f"{last!r} is None", f"{last is None}")
-    )
+    return run(environment, "-c", FACTS.replace("LAST", repr(last)))
 
 
 def surroundings(folder: Path, port: int, database: dict[str, str]) -> dict[str, str]:
