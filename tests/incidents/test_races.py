@@ -98,9 +98,7 @@ def test_of_two_forms_with_one_revision_the_second_is_refused_and_loses_nothing(
             lambda made=made, r=read: actions.validate_level(
                 fresh(made.pk), level="P2", reason="Partly.", by=g1, revision=r, **NOW
             ),
-            lambda made=made, r=read: actions.assign(
-                fresh(made.pk), assignee=g2, by=g2, revision=r, **NOW
-            ),
+            lambda made=made, r=read: actions.assign(fresh(made.pk), assignee=g2, by=g2, revision=r, **NOW),
         )
         refused = [error for error in outcomes if error is not None]
         assert [getattr(error, "kind", error) for error in refused] == ["stale"]
