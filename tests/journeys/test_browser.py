@@ -72,10 +72,12 @@ def site(tmp_path_factory):
             [sys.executable, "manage.py", "run"], cwd=ROOT, env=environment, stdout=log, stderr=log
         )
         base = f"http://127.0.0.1:{port}"
-        wait_for(base + "/readyz")
-        yield base
-        server.terminate()
-        server.wait(20)
+        try:
+            wait_for(base + "/readyz")
+            yield base
+        finally:
+            server.terminate()
+            server.wait(20)
 
 
 def wait_for(url: str) -> None:
@@ -266,6 +268,58 @@ def test_nothing_leaves_the_machine_and_no_script_is_refused(browser, site):
     page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
     page.on("request", lambda r: troubles.append(r.url) if not r.url.startswith((site, "data:")) else None)
     for address in CUSTOMER_PAGES[:-1]:
+        page.goto(address)
+    assert troubles == []
+
+
+def watched(page):
+    """What must not happen on a page: a dialog, a script that the policy refused, an error of a script."""
+    troubles = []
+    page.on("dialog", lambda dialog: (troubles.append(dialog.message), dialog.dismiss()))
+    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    return troubles
+
+
+def test_hostile_words_are_inert_on_every_page(browser, site, tmp_path):
+    evil = "<img src=x onerror=alert(1)>"
+    file = tmp_path / "<img src=x onerror=alert(2)>.txt"
+    file.write_text("one line")
+    customer = page_of(browser, site, "can@acme.example")
+    troubles = watched(customer)
+    customer.goto("/incidents/new/")
+    customer.fill("input[name=title]", f"{evil} down")
+    customer.check("input[name=claimed_level][value=P3]")
+    customer.fill("textarea[name=description]", f"{evil} <svg onload=alert(3)> [x](javascript:alert(4))")
+    customer.set_input_files("input[type=file]", file)
+    customer.get_by_role("button", name="Send the report").click()
+    customer.wait_for_url("**/incidents/INC-*/")
+    reference = customer.url.rstrip("/").split("/")[-1]
+    assert evil in customer.inner_text("h1")
+    assert evil in customer.title()
+    number = int(reference[4:]) - 1000
+    for address in (
+        "/",
+        "/incidents/",
+        "/incidents/?q=onerror",
+        f"/incidents/{reference}/withdrawal/",
+        "/status/",
+    ):
+        customer.goto(address)
+    staff = page_of(browser, site, "selin@briqmind.example")
+    troubles_of_staff = watched(staff)
+    for address in (
+        "/admin/", "/admin/incidents/incident/", f"/admin/incidents/incident/{number}/change/",
+        f"/admin/incidents/incident/{number}/do/validate_level/", "/admin/portal/outboxmessage/?q=onerror",
+    ):  # fmt: skip
+        staff.goto(address)
+    assert (troubles, troubles_of_staff) == ([], [])
+
+
+def test_no_script_of_the_desk_is_refused(browser, site):
+    page = page_of(browser, site, "selin@briqmind.example")
+    troubles = watched(page)
+    for address in STAFF_PAGES:
         page.goto(address)
     assert troubles == []
 
