@@ -1,11 +1,15 @@
-"""What never stands in a log: the address of a private calendar opens it to whoever reads it."""
+"""What never stands in a log: addresses that open something to whoever reads them."""
 
 from __future__ import annotations
 
 import logging
 import re
 
-SECRET_PATHS = re.compile(r"(/calendar/)[^/\s\"'?#]+(\.ics)")
+# A private calendar's, and the link that sets a new password.
+SECRET_PATHS = re.compile(
+    r"(/calendar/)[^/\s\"'?#]+(\.ics)"
+    r"|(/password/reset/key/[0-9A-Za-z]+-)(?!set-password/)[^/\s\"'?#]+"
+)
 
 
 class HideTokens(logging.Filter):
@@ -14,5 +18,5 @@ class HideTokens(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
         if SECRET_PATHS.search(text):
-            record.msg, record.args = SECRET_PATHS.sub(r"\1…\2", text), ()
+            record.msg, record.args = SECRET_PATHS.sub(r"\1\3…\2", text), ()
         return True
