@@ -78,12 +78,8 @@ class AccountAdapter(DefaultAccountAdapter):
         return address_of(request) or NO_ADDRESS
 
     def clean_email(self, email: str) -> str:
-        """An address that becomes somebody's. Whoever only asks to reset a password is answered alike."""
-        if (
-            not getattr(self.request, "resolver_match", None)
-            or self.request.resolver_match.view_name != RESET
-        ):
-            validate_login_address(email)
+        """An address that is or becomes somebody's: none of ours, for links sent there would be anybody's."""
+        validate_login_address(email)
         return email
 
     def validation_error(self, code: str, *args: Any) -> ValidationError:
