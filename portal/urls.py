@@ -31,7 +31,11 @@ urlpatterns = [
     path("accounts/email/", account_views.address, name="account_email"),
     path("accounts/password/set/", account_views.set_password, name="account_set_password"),
     path("accounts/2fa/webauthn/", account_views.passkeys, name="mfa_list_webauthn"),
-    path("accounts/2fa/webauthn/keys/<int:pk>/remove/", account_views.remove_passkey, name="mfa_remove_webauthn"),
+    path(
+        "accounts/2fa/webauthn/keys/<int:pk>/remove/",
+        account_views.remove_passkey,
+        name="mfa_remove_webauthn",
+    ),
     path("accounts/sessions/", session_views.sessions, name="usersessions_list"),
     path("accounts/sessions/<int:pk>/end/", session_views.end_session, name="usersession_end"),
     path("accounts/", include("allauth.urls")),

@@ -145,6 +145,9 @@ VERDICTS = {
         accounts/login/code/confirm/ accounts/logout/ accounts/password/change/ accounts/password/reset/
         accounts/password/reset/done/ accounts/password/reset/key/done/
         accounts/password/reset/key/{uidb36}-{key}/ accounts/password/set/ accounts/reauthenticate/
+        accounts/2fa/webauthn/ accounts/2fa/webauthn/add/ accounts/2fa/webauthn/login/
+        accounts/2fa/webauthn/reauthenticate/ accounts/2fa/webauthn/keys/{pk}/edit/
+        accounts/2fa/webauthn/keys/{pk}/remove/ accounts/sessions/{pk}/end/
         accounts/signup/ accounts/sessions/ accounts/3rdparty/ accounts/3rdparty/login/cancelled/
         accounts/3rdparty/login/error/ accounts/3rdparty/signup/ accounts/social/connections/
         accounts/social/login/cancelled/ accounts/social/login/error/ accounts/social/signup/
