@@ -152,7 +152,8 @@ class AccountAdapter(DefaultAccountAdapter):
         zone, language = choices(person) if person else (settings.TIME_ZONE, translation.get_language())
         try:
             with translation.override(language), timezone.override(zone_info(zone)):
-                super().send_mail(template_prefix, email, context | links | {"current_site": site})
+                whole = context | links | {"current_site": site, "email": email}
+                self.render_mail(template_prefix, email, whole).send()
         except (OSError, smtplib.SMTPException) as error:
             logger.error("The mail %s could not be sent: %s", template_prefix, error)
         if template_prefix in ASKED_BY_STRANGERS:
@@ -173,7 +174,9 @@ def may_sign_in(user: AbstractBaseUser) -> bool:
 def too_many_requests(request: HttpRequest, wait: int = 60) -> HttpResponse:
     """The one page for whoever tried too often; `wait` in seconds."""
     context = {"minutes": max(1, wait // 60)}
-    return render(request, "429.html", context, status=429, headers={"Retry-After": str(wait)})
+    response = render(request, "429.html", context, status=429)
+    response.headers["Retry-After"] = str(wait)
+    return response
 
 
 def _keys(request: HttpRequest, email: str) -> dict[str, str]:

@@ -19,10 +19,11 @@ from django.contrib.auth import SESSION_KEY, logout
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from portal.access import person_of
 from portal.middleware import is_for_all
 from portal.models import Membership, User
 from portal.origin import NO_ADDRESS, address_of, browser_of
-from portal.person_facts import FACTORS, facts_of
+from portal.person_facts import FACTORS, facts_of, with_facts
 
 SINCE, SEEN, RIGHTS = "signed_in_at", "seen_at", "rights"
 NOTE_EVERY = timedelta(minutes=1)  # how exact “last seen” is: one write a minute, not one a page
@@ -39,7 +40,7 @@ def begin(*, request: HttpRequest, user: User, **_kwargs: Any) -> None:
 
 def keep(request: HttpRequest, user: User | None = None) -> None:
     """Let this session go on with the rights as they are now."""
-    request.session[RIGHTS] = rights_of(user or User.objects.get(pk=request.user.pk))
+    request.session[RIGHTS] = rights_of(user or with_facts(User.objects.all()).get(pk=person_of(request).pk))
 
 
 def end_all(user: User) -> None:
