@@ -152,7 +152,7 @@ def test_the_session_in_which_a_factor_is_set_up_goes_on_and_the_others_end(a1):
     page = here.get("/accounts/2fa/totp/activate/")
     from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 
-    counter = list(yield_hotp_counters_from_time())[0]
+    counter = next(iter(yield_hotp_counters_from_time()))
     code = format_hotp_value(hotp_value(page.context["form"].secret, counter))
     answer = here.post("/accounts/2fa/totp/activate/", {"code": code})
     assert answer["Location"] == "/accounts/2fa/recovery-codes/"
