@@ -162,6 +162,12 @@ ACCOUNT_RATE_LIMITS = {"login_failed": "20/m/ip,5/5m/key", "login": "60/m/ip"}
 ACCOUNT_PREVENT_ENUMERATION = True
 PASSWORD_RESET_TIMEOUT = 60 * 60
 MFA_ADAPTER = "portal.second_factor.MFAAdapter"
+MFA_FORMS = {
+    "add_webauthn": "portal.passkey_forms.AddForm",
+    "login_webauthn": "portal.passkey_forms.LoginForm",
+    "authenticate_webauthn": "portal.passkey_forms.AuthenticateForm",
+    "reauthenticate_webauthn": "portal.passkey_forms.ReauthenticateForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_ALLOW_UNVERIFIED_EMAIL = (
