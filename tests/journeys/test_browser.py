@@ -81,7 +81,7 @@ def site(tmp_path_factory):
 
 
 def wait_for(url: str) -> None:
-    for _ in range(120):
+    for _ in range(480):
         try:
             with urllib.request.urlopen(url, timeout=2):
                 return

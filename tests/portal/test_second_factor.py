@@ -333,3 +333,13 @@ def test_pages_for_all_need_nobody(client, settings):
     settings.PUBLIC_STATUS = True
     assert client.get("/healthz").status_code == 200
     assert timezone.now() > T0
+
+
+def test_whoever_looks_at_the_portal_as_somebody_else_is_judged_by_their_own_factor(g1, a1, rf):
+    request = rf.get("/incidents/")
+    request.user, request.impersonator, request.session = a1, g1, {}
+    request.resolver_match = None
+    answer = second_factor.SecondFactorMiddleware(lambda _request: None).process_view(request)
+    assert answer["Location"] == SETTING_UP
+    app_of(g1)
+    assert second_factor.SecondFactorMiddleware(lambda _request: None).process_view(request) is None
