@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from portal import announcement_desk, calendars, endpoint_desk
+from portal import announcement_desk, audit, calendars, endpoint_desk, second_factor, sessions
 from portal.access import is_agent, person_of
 from portal.admin_base import (
     ADMINISTRATOR_WRITES,
@@ -149,6 +149,8 @@ class UserAdmin(RoleAdmin):
         if not change:
             obj.set_unusable_password()
         super().save_model(request, obj, form, change)
+        if not obj.is_active:
+            sessions.end_all(obj)  # so that none lives again when the person does
         if "email" in form.changed_data:  # a new password could still be asked for at the address of before
             EmailAddress.objects.filter(user=obj).exclude(email=obj.email).delete()
 
@@ -170,6 +172,14 @@ class SecondFactorAdmin(RoleAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and not is_above(obj and obj.user, request)
+
+    def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
+        """Note it in the audit, and tell the person."""
+        by, facts = person_of(request), {"type": obj.type}
+        subject = f"person/{obj.user_id}"
+        now = timezone.now()
+        audit.record("second_factor_removed", by=by, now=now, subject=subject, facts=facts, request=request)
+        second_factor.remove(obj)
 
 
 class VersionInline(RoleTabularInline):

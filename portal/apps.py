@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.core import checks
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
@@ -8,7 +9,14 @@ class PortalConfig(AppConfig):
     verbose_name = _("Organisations and service")
 
     def ready(self) -> None:
-        from portal import announcement_events, checks  # noqa: F401, PLC0415 (needs loaded models)
+        from django.contrib.auth.signals import user_logged_in  # noqa: PLC0415
+
+        from portal import (  # noqa: PLC0415 (needs loaded models)
+            announcement_events,
+            checks,  # noqa: F401 (registers itself)
+            second_factor,
+            sessions,
+        )
         from portal.announcing import ANNOUNCED  # noqa: PLC0415
         from portal.mails import ENDPOINT_DISABLED, ENDPOINT_TEST, OUTBOX_ALARM  # noqa: PLC0415
         from portal.outbox import register  # noqa: PLC0415
@@ -21,4 +29,6 @@ class PortalConfig(AppConfig):
         register(STATUS_CHANGED)
         register(ANNOUNCED)
         announcement_events.register()
+        user_logged_in.connect(sessions.begin, dispatch_uid="sessions")
+        checks.register(second_factor.staff_have_second_factors, checks.Tags.security, deploy=True)
         post_migrate.connect(install_append_only_triggers, dispatch_uid="append_only_triggers")

@@ -8,7 +8,7 @@ import re
 # Each keeps the words around the secret, so that a line still says what happened.
 SECRETS = (
     re.compile(r"(/calendar/)[^/\s\"'?#]+(\.ics)"),
-    re.compile(r"(/accounts/password/reset/key/)[^/\s\"'?#]+()"),
+    re.compile(r"(/password/reset/key/[0-9A-Za-z]+-)(?!set-password/)[^/\s\"'?#]+()"),
     re.compile(r"(/invitations/)[^/\s\"'?#]{16,}()"),
     re.compile(r"(\b(?:Bearer|Basic|Token)\s+)[A-Za-z0-9._~+/=-]{8,}()", re.IGNORECASE),
     re.compile(r"()\bwhsec_[A-Za-z0-9+/=_-]+()"),

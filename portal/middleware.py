@@ -51,10 +51,8 @@ def person_zone_and_language(
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        # To ask who a visitor is takes the database, which these must answer without.
         speaks_utc = request.path.startswith(API)
-        is_for_all = request.path in health.PATHS or request.path == public_status.PATH
-        if is_for_all or not request.user.is_authenticated:
+        if is_for_all(request) or not request.user.is_authenticated:
             with timezone.override(UTC if speaks_utc else None):
                 return get_response(request)
         zone, language = choices(request.user)
@@ -65,6 +63,13 @@ def person_zone_and_language(
         return response
 
     return middleware
+
+
+def is_for_all(request: HttpRequest) -> bool:
+    """Whether it is a page that nobody signs in for. To ask who a visitor is takes the database, which these
+    must answer without.
+    """
+    return request.path in health.PATHS or request.path == public_status.PATH
 
 
 def choices(user: User) -> tuple[str, str]:

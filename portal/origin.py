@@ -7,6 +7,8 @@ from ipaddress import ip_address
 from django.conf import settings
 from django.http import HttpRequest
 
+NO_ADDRESS = "::"  # where a column must have one
+
 
 def address_of(request: HttpRequest) -> str | None:
     """The client's IP address; None where there is none (a socket) or a proxy sent nonsense.

@@ -5,6 +5,7 @@ process gets real environment variables and refuses to start without a secret.
 """
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import environ
@@ -83,11 +84,13 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "portal.middleware.safe_answers",
+    "portal.sessions.sessions_end",
     "portal.middleware.person_zone_and_language",
     "portal.middleware.designed_not_found",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "portal.second_factor.SecondFactorMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
 ]
@@ -135,17 +138,15 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- People and sign-in -------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "portal.User"
-AUTHENTICATION_BACKENDS = [
-    "allauth.account.auth_backends.AuthenticationBackend",
-    "django.contrib.auth.backends.ModelBackend",
-]
+AUTHENTICATION_BACKENDS = ["portal.accounts.Backend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
-        "OPTIONS": {"min_length": 10},
+        "OPTIONS": {"min_length": 12},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "portal.passwords.OwnWordsValidator"},
 ]
 ACCOUNT_ADAPTER = "portal.accounts.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -153,18 +154,44 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # of changes to the password and to factors
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
-ACCOUNT_SESSION_REMEMBER = None
-ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key", "login": "60/m/ip"}
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 5 * 60
+# Failed sign-ins have limits of their own (portal/accounts.py); these are of the pages, and of factors' codes.
+ACCOUNT_RATE_LIMITS = {"login_failed": "20/m/ip,5/5m/key", "login": "60/m/ip"}
 ACCOUNT_PREVENT_ENUMERATION = True
 PASSWORD_RESET_TIMEOUT = 60 * 60
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_ADAPTER = "portal.second_factor.MFAAdapter"
+MFA_FORMS = {
+    "add_webauthn": "portal.passkey_forms.AddForm",
+    "login_webauthn": "portal.passkey_forms.LoginForm",
+    "authenticate_webauthn": "portal.passkey_forms.AuthenticateForm",
+    "reauthenticate_webauthn": "portal.passkey_forms.ReauthenticateForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_ALLOW_UNVERIFIED_EMAIL = (
+    True  # accounts are made by staff and by invitation, never by whoever types an address
+)
+MFA_TOTP_TOLERANCE = 1  # one step of 30 s, for clocks that are a little off
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_RECOVERY_CODE_DIGITS = 10
+# Whether staff need a second factor. Off in development only, where the demo's people have none.
+STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=not DEBUG)
+# Whether people are told by mail of a sign-in from a browser that they have not used before.
+SIGN_IN_NOTICES = env.bool("SIGN_IN_NOTICES", default=not DEBUG)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "account_login"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 60 * 60 * 24 * 14
+# How long a sign-in lasts, and how long without a request; then one signs in again.
+SESSION_LONGEST = timedelta(hours=env.float("SESSION_HOURS", default=7 * 24))
+SESSION_IDLE = timedelta(hours=env.float("SESSION_IDLE_HOURS", default=24))
+STAFF_SESSION_LONGEST = timedelta(hours=env.float("STAFF_SESSION_HOURS", default=12))
+STAFF_SESSION_IDLE = timedelta(hours=env.float("STAFF_SESSION_IDLE_HOURS", default=2))
+SESSION_COOKIE_AGE = int(max(SESSION_LONGEST, STAFF_SESSION_LONGEST).total_seconds())
 
 # --- Cache: throttles only, and nothing that must not be lost ------------------------------------
 

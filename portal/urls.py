@@ -3,11 +3,13 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from portal import announcement_views, endpoint_views, health, views
+from portal import account_views, announcement_views, endpoint_views, health, session_views, views
 from portal.announcement_api import router as announcement_router
 from portal.home import home
 from portal.public_status import public_status
 from portal.status import service_status, status, subscription
+
+handler429 = "portal.accounts.too_many_requests"  # allauth's throttles ask for it
 
 urlpatterns = [
     path("", home, name="home"),
@@ -26,6 +28,16 @@ urlpatterns = [
     path("channels/<uuid:key>/rotation/", endpoint_views.endpoint_rotation, name="channel-rotation"),
     path("channels/<uuid:key>/removal/", endpoint_views.endpoint_removal, name="channel-removal"),
     path("channels/<uuid:key>/log/<int:pk>/", endpoint_views.endpoint_message, name="channel-message"),
+    path("accounts/email/", account_views.address, name="account_email"),
+    path("accounts/password/set/", account_views.set_password, name="account_set_password"),
+    path("accounts/2fa/webauthn/", account_views.passkeys, name="mfa_list_webauthn"),
+    path(
+        "accounts/2fa/webauthn/keys/<int:pk>/remove/",
+        account_views.remove_passkey,
+        name="mfa_remove_webauthn",
+    ),
+    path("accounts/sessions/", session_views.sessions, name="usersessions_list"),
+    path("accounts/sessions/<int:pk>/end/", session_views.end_session, name="usersession_end"),
     path("accounts/", include("allauth.urls")),
     path("", include("incidents.urls")),
     path("", include("maintenance.urls")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
+from collections.abc import Collection
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,6 +17,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from knox.models import AbstractAuthToken
 from simple_history.models import HistoricalRecords
+
+from portal.login_address import validate_login_address
 
 if TYPE_CHECKING:
     from django_stubs_ext.db.models import TypedModelMeta
@@ -124,9 +127,13 @@ class StaffRole(models.TextChoices):
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: object) -> User:
-        """Create a person who signs in by `email` (stored in lower case). ValueError without an address."""
+        """Create a person who signs in by `email` (stored in lower case).
+
+        ValueError without an address, ValidationError for one that this portal receives mail at.
+        """
         if not email:
             raise ValueError("A user needs an e-mail address.")
+        validate_login_address(email)
         user = self.model(email=email.strip().lower(), **fields)
         user.set_password(password)
         user.save(using=self._db)
@@ -193,6 +200,15 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """Every form that writes the address refuses one of ours."""
+        super().clean_fields(exclude)
+        if "email" not in (exclude or ()):
+            try:
+                validate_login_address(self.email)
+            except ValidationError as error:
+                raise ValidationError({"email": error.messages}) from error
 
     @property
     def is_agent(self) -> bool:

@@ -650,7 +650,9 @@ def test_what_one_viewer_was_shown_is_not_asked_for_again_for_the_next(client, b
 def test_a_former_writer_finds_no_form(client, bridge, p1, a1):
     client.force_login(a1)
     Membership.objects.filter(user=a1).update(role="viewer")
+    client.force_login(a1)  # with the role, the session of before is over
     assert "<textarea" not in client.get(url(p1)).content.decode()
     Membership.objects.filter(user=a1).delete()
+    client.force_login(a1)
     assert client.get(url(p1)).status_code == 404
     assert client.get(live_url(p1)).status_code == 404

@@ -234,4 +234,5 @@ def test_whoever_left_reads_nothing_more(client, a1, g1, g2):
     path = f"/incidents/{made.reference}/rca/"
     assert page(client, a1, path).status_code == 200
     a1.memberships.all().delete()
+    client.force_login(a1)
     assert client.get(path).status_code == 404

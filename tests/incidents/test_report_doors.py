@@ -88,6 +88,7 @@ def test_somebody_of_two_organisations_chooses(client, both, a1, nordwind):
     mine = client.get(f"{PAGE}?organisation=acme").content.decode()
     assert f"{CANARY} down" not in mine
     a1.memberships.filter(organisation=nordwind).delete()
+    client.force_login(a1)
     assert client.get(f"{PAGE}?organisation=nordwind").status_code == 404
 
 

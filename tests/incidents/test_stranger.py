@@ -12,6 +12,8 @@ from uuid import UUID
 
 import pytest
 import time_machine
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -145,6 +147,9 @@ VERDICTS = {
         accounts/login/code/confirm/ accounts/logout/ accounts/password/change/ accounts/password/reset/
         accounts/password/reset/done/ accounts/password/reset/key/done/
         accounts/password/reset/key/{uidb36}-{key}/ accounts/password/set/ accounts/reauthenticate/
+        accounts/2fa/webauthn/ accounts/2fa/webauthn/add/ accounts/2fa/webauthn/login/
+        accounts/2fa/webauthn/reauthenticate/ accounts/2fa/webauthn/keys/{pk}/edit/
+        accounts/2fa/webauthn/keys/{pk}/remove/ accounts/sessions/{pk}/end/
         accounts/signup/ accounts/sessions/ accounts/3rdparty/ accounts/3rdparty/login/cancelled/
         accounts/3rdparty/login/error/ accounts/3rdparty/signup/ accounts/social/connections/
         accounts/social/login/cancelled/ accounts/social/login/error/ accounts/social/signup/
@@ -292,6 +297,10 @@ def names(theirs):
     """Nordwind's values for every parameter of the URLconf, by the part of the address before it."""
     window, hooks = their_window(theirs), their_webhooks(theirs)
     publish_rcas(theirs, window, agent("author@briqmind.example", "Aut Or"))
+    passkey = Authenticator.objects.create(user=theirs.reporter, type="webauthn", data={"name": CANARY})
+    device = UserSession.objects.create(
+        user=theirs.reporter, ip="192.0.2.7", session_key="theirs", user_agent=CANARY
+    )
     rows = {
         model._meta.model_name: model._base_manager.order_by("-pk").first() for model in apps.get_models()
     }
@@ -333,6 +342,8 @@ def names(theirs):
         "admin": "incidents",
         "confirm-email": "MQ:1a:b",
         "oidc": "no-provider",
+        "keys": passkey.pk,
+        "sessions": device.pk,
         "key": f"{int_to_base36(theirs.reporter_id)}-abc-def",
         **{name: channel(theirs.organisation, name, name=CANARY).key for name in ("slack", "mattermost")},
     }
@@ -531,6 +542,7 @@ def test_whoever_left_the_organisation_is_a_stranger(client, a1):
     addresses = (made.get_absolute_url(), file, api)
     assert [ask(client, "GET", address).status_code for address in addresses] == [200, 200, 200]
     a1.memberships.all().delete()
+    client.force_login(a1)  # the session of before is over
     for address in addresses:
         assert ask(client, "GET", address).status_code == 404, address
         assert ask(client, "GET", address, if_none_match="*", range="bytes=0-9").status_code == 404

@@ -35,7 +35,9 @@ CUSTOMER_PAGES = [
     "/channels/new/?use=webhooks", "/channels/format/",
     "/sla/", "/status/", "/maintenance/", "/maintenance/MW-3/", "/maintenance/MW-1/",
     "/maintenance/MW-1/rca/", "/maintenance/freezes/", "/maintenance/calendar/", "/status/inference-api/",
-    "/announcements/", "/announcements/2/", "/reports/", f"/reports/{MONTH}/", "/knowledge/", "/knowledge/rate-limits/", "/profile/", "/nowhere/",
+    "/announcements/", "/announcements/2/", "/reports/", f"/reports/{MONTH}/", "/knowledge/", "/knowledge/rate-limits/", "/profile/",
+    "/accounts/2fa/", "/accounts/2fa/totp/activate/", "/accounts/2fa/webauthn/add/", "/accounts/sessions/", "/accounts/email/",
+    "/accounts/password/change/", "/accounts/reauthenticate/", "/nowhere/",
 ]  # fmt: skip
 STAFF_PAGES = [
     "/admin/incidents/incident/6/change/", "/admin/incidents/incident/6/do/validate_level/", "/admin/incidents/incident/add/",
@@ -81,7 +83,7 @@ def site(tmp_path_factory):
 
 
 def wait_for(url: str) -> None:
-    for _ in range(360):
+    for _ in range(480):
         try:
             with urllib.request.urlopen(url, timeout=2):
                 return

@@ -287,6 +287,7 @@ def test_an_organisation_without_services_is_told_what_to_do(client, a1, acme):
     client.force_login(a1)
     assert "Ask your support contact" in text_of(client.get("/status/"))
     a1.memberships.all().delete()
+    client.force_login(a1)
     assert "Ask your support contact" in text_of(client.get("/status/"))
 
 
