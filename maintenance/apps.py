@@ -7,7 +7,8 @@ class MaintenanceConfig(AppConfig):
     verbose_name = _("Maintenance")
 
     def ready(self) -> None:
-        from maintenance import notify, webhook_events  # noqa: PLC0415 (needs loaded models)
+        from maintenance import audit_source, notify, webhook_events  # noqa: PLC0415 (needs loaded models)
 
+        audit_source.register()
         notify.register()
         webhook_events.register()

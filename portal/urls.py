@@ -3,8 +3,9 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from portal import announcement_views, endpoint_views, health, views
+from portal import announcement_views, audit_views, endpoint_views, health, views
 from portal.announcement_api import router as announcement_router
+from portal.audit_api import router as audit_router
 from portal.home import home
 from portal.public_status import public_status
 from portal.status import service_status, status, subscription
@@ -26,12 +27,16 @@ urlpatterns = [
     path("channels/<uuid:key>/rotation/", endpoint_views.endpoint_rotation, name="channel-rotation"),
     path("channels/<uuid:key>/removal/", endpoint_views.endpoint_removal, name="channel-removal"),
     path("channels/<uuid:key>/log/<int:pk>/", endpoint_views.endpoint_message, name="channel-message"),
+    path("audit/", audit_views.audit, name="audit"),
+    path("audit/csv/", audit_views.audit_csv, name="audit-csv"),
+    path("audit/jsonl/", audit_views.audit_jsonl, name="audit-jsonl"),
     path("accounts/", include("allauth.urls")),
     path("", include("incidents.urls")),
     path("", include("maintenance.urls")),
     path("api/v1/", include("incidents.api_urls")),
     path("api/v1/", include("maintenance.api_urls")),
     path("api/v1/", include(announcement_router.urls)),
+    path("api/v1/", include(audit_router.urls)),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
