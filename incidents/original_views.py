@@ -45,8 +45,14 @@ def whole_mail(request: HttpRequest, incident: Incident, inbound: InboundMessage
         content = mail.read(inbound)
     except FileNotFoundError as error:
         raise Http404 from error
-    about = {"by": person_of(request), "now": timezone.now(), "organisation": incident.organisation}
-    about |= {"subject": f"incident/{incident.reference}", "facts": {"mail": inbound.pk}}
-    record("original_read", request=request, **about)
+    record(
+        "original_read",
+        by=person_of(request),
+        now=timezone.now(),
+        organisation=incident.organisation,
+        subject=f"incident/{incident.reference}",
+        facts={"mail": inbound.pk},
+        request=request,
+    )
     context = {"incident": incident, "inbound": inbound, "content": content}
     return render(request, "incidents/original.html", context)

@@ -136,7 +136,8 @@ def document(request: HttpRequest, subject: Subject) -> HttpResponse:
         context = {"subject": subject, "page_url": f"{subject.url()}?version={copy.version.number}"}
         return render(request, "incidents/rca_no_pdf.html", context, status=503)
     facts = {"rca": copy.version.rca_id, "version": copy.version.number}
-    about = {"by": person_of(request), "now": timezone.now(), "organisation": copy.organisation}
+    about: dict[str, Any] = {"by": person_of(request), "now": timezone.now()}
+    about["organisation"] = copy.organisation
     record("rca_exported", subject=f"rca/{copy.version.rca_id}", facts=facts, request=request, **about)
     response = HttpResponse(content, content_type="application/pdf")
     response["Content-Disposition"] = f'attachment; filename="{file_name(found)}"'

@@ -7,8 +7,9 @@ class MaintenanceConfig(AppConfig):
     verbose_name = _("Maintenance")
 
     def ready(self) -> None:
-        from maintenance import audit_source, notify, webhook_events  # noqa: PLC0415 (needs loaded models)
+        from maintenance import notify, webhook_events  # noqa: PLC0415 (needs loaded models)
+        from maintenance.audit_source import register  # noqa: PLC0415
 
-        audit_source.register()
+        register()
         notify.register()
         webhook_events.register()

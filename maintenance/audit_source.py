@@ -15,7 +15,7 @@ from portal.models import User
 
 
 def register() -> None:
-    register_timeline(TimelineSource(WindowEvent, "window__organisations__organisation", rows, events))
+    register_timeline(TimelineSource(WindowEvent, "window__involved__organisation", rows, events))
 
 
 def events(user: User) -> QuerySet[WindowEvent]:

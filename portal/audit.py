@@ -64,7 +64,9 @@ def record_of_person(kind: str, person: User, **about: Any) -> None:
 
     One entry without an organisation for somebody of none, such as staff. `about` is what `record` takes.
     """
-    organisations = list(Organisation.objects.filter(memberships__user=person).order_by("pk"))
+    organisations: list[Organisation | None] = list(
+        Organisation.objects.filter(memberships__user=person).order_by("pk")
+    )
     for organisation in organisations or [None]:
         record(kind, organisation=organisation, **about)
 

@@ -8,7 +8,7 @@ import django_filters
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
-from rest_framework import serializers, viewsets
+from rest_framework import mixins, serializers
 from rest_framework.request import Request
 from rest_framework.routers import SimpleRouter
 
@@ -74,7 +74,7 @@ class AuditEntrySerializer(serializers.ModelSerializer):
         return person_of(self.context["request"]).is_agent
 
 
-class AuditEntryViewSet(viewsets.mixins.ListModelMixin, Door):
+class AuditEntryViewSet(mixins.ListModelMixin, Door):
     """The audit, newest first. For the managers of an organisation its own part; for heads of support all."""
 
     serializer_class = AuditEntrySerializer

@@ -15,7 +15,7 @@ from portal.access import person_of
 from portal.admin_base import RoleAdmin
 from portal.audit_rows import FilterForm, page_of, timeline_rows
 from portal.audit_seal import newest_seal
-from portal.audit_views import pages_of
+from portal.audit_views import pages_of, plain_query
 from portal.models import AuditEntry, AuditQuerySet, Organisation, StaffRole, User
 
 READERS = (
@@ -26,7 +26,7 @@ READERS = (
 class StaffFilterForm(FilterForm):
     """The same with any organisation, and any person by address: a list of all would be long."""
 
-    organisation = forms.ModelChoiceField(
+    organisation: forms.ModelChoiceField = forms.ModelChoiceField(
         label=gettext_lazy("Organisation"), required=False, queryset=None, empty_label=gettext_lazy("All")
     )
     person = forms.CharField(label=gettext_lazy("Person (e-mail)"), required=False, max_length=254)  # type: ignore[assignment]
@@ -66,8 +66,7 @@ class AuditEntryAdmin(RoleAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         user = person_of(request)
-        data = {name: value.replace("\0", "") for name, value in request.GET.items()}
-        form = StaffFilterForm(data, user=user)
+        form = StaffFilterForm(plain_query(request), user=user)
         is_valid, older = form.is_valid(), None
         context: dict[str, Any] = {"form": form, "rows": [], "events": [], "seal": newest_seal()}
         if is_valid:

@@ -44,7 +44,7 @@ def sealed_models() -> list[type[models.Model]]:
 
 
 def columns_of(model: type[models.Model]) -> list[str]:
-    return sorted(field.column for field in model._meta.concrete_fields)
+    return sorted(str(field.column) for field in model._meta.concrete_fields)
 
 
 def canonical(row: dict[str, Any]) -> bytes:
@@ -197,4 +197,4 @@ def purge_entries(before: datetime, *, now: datetime, by: User | None = None, re
         return 0
     with purge_door(by=by, reason=reason or "Retention of the audit", now=now):
         AuditOrigin.objects.filter(entry__in=old.values("pk")).delete()
-        return old.order_by()._raw_delete(old.db)  # type: ignore[attr-defined]
+        return old.order_by()._raw_delete(old.db)

@@ -11,6 +11,7 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
@@ -38,8 +39,12 @@ def managed(request: HttpRequest) -> list[Organisation]:
 
 
 def filters_of(request: HttpRequest, organisations: list[Organisation]) -> FilterForm:
-    data = {name: value.replace("\0", "") for name, value in request.GET.items()}
-    return FilterForm(data, people=people_of(organisations))
+    return FilterForm(plain_query(request), people=people_of(organisations))
+
+
+def plain_query(request: HttpRequest) -> dict[str, str]:
+    """The query without bytes that no database takes."""
+    return {name: str(value).replace("\0", "") for name, value in request.GET.items()}
 
 
 @login_required
@@ -51,7 +56,8 @@ def audit(request: HttpRequest) -> HttpResponse:
         return redirect("admin:portal_auditentry_changelist")
     organisations = managed(request)
     form = filters_of(request, organisations)
-    rows, older = ([], None)
+    rows: list[Row] = []
+    older: int | None = None
     if form.is_valid():
         rows, older = page_of(form.narrow(entries_of(organisations)), is_staff=False)
     context = {"form": form, "rows": rows, "seal": newest_seal(), "is_of_several": len(organisations) > 1}
@@ -74,20 +80,20 @@ def pages_of(request: HttpRequest, older: int | None) -> dict[str, Any]:
 @login_required
 @never_cache
 @require_safe
-def audit_csv(request: HttpRequest) -> HttpResponse:
+def audit_csv(request: HttpRequest) -> HttpResponseBase:
     return export(request, "csv", "text/csv; charset=utf-8", csv_lines)
 
 
 @login_required
 @never_cache
 @require_safe
-def audit_jsonl(request: HttpRequest) -> HttpResponse:
+def audit_jsonl(request: HttpRequest) -> HttpResponseBase:
     return export(request, "jsonl", "application/jsonl", json_lines)
 
 
 def export(
     request: HttpRequest, form: str, content_type: str, lines: Callable[[Iterator[list[Row]]], Iterator[str]]
-) -> HttpResponse:
+) -> HttpResponseBase:
     """All that the filters leave, streamed. That it was taken is recorded first, for each organisation."""
     organisations = managed(request)
     filters = filters_of(request, organisations)

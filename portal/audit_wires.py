@@ -67,7 +67,7 @@ def on_sign_in_failed(credentials: dict[str, Any], request: HttpRequest | None =
     if not address:
         return
     person = User.objects.filter(email=address).first()
-    about = {"by": None, "now": timezone.now(), "request": request}
+    about: dict[str, Any] = {"by": None, "now": timezone.now(), "request": request}
     if person is not None:
         record_of_person("sign_in_failed", person, subject=f"person/{person.pk}", **about)
     else:
