@@ -58,7 +58,7 @@ def incident_row(event: IncidentEvent, found: Named) -> Row:
     incident = found.incident = event.incident
     try:
         words = sentence(event, found)
-    except KeyError:  # it names what a limited member of the staff may not see
+    except KeyError:  # without words in the timeline, or about what limited staff may not see
         words = event.kind.replace("_", " ")
     return Row(
         at=event.at,

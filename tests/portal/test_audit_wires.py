@@ -244,7 +244,7 @@ def test_ordinary_pages_write_nothing(client, a1, g1):
         with Writes.noted() as writes:
             for page in pages:
                 assert client.get(page).status_code == 200
-        assert writes == []
+        assert [sql for sql in writes if "portal_audit" in sql] == []
 
 
 def test_whole_mails_are_recorded(client, a1, g1, acme, monkeypatch):
@@ -254,7 +254,9 @@ def test_whole_mails_are_recorded(client, a1, g1, acme, monkeypatch):
         raw=SimpleUploadedFile("m.eml", b"Subject: x\r\n\r\nx"),
     )  # fmt: skip
     client.force_login(g1)
-    assert client.get(reverse("admin:incidents_inboundmessage_raw", args=[mail.pk])).status_code == 200
+    answer = client.get(reverse("admin:incidents_inboundmessage_raw", args=[mail.pk]))
+    assert (answer.status_code, b"".join(answer.streaming_content)) == (200, b"Subject: x\r\n\r\nx")
+    answer.close()
     entry = last("original_read")
     assert (entry.by, entry.organisation, entry.facts) == (g1, acme, {"mail": mail.pk})
 
