@@ -8,6 +8,7 @@ class IncidentsConfig(AppConfig):
 
     def ready(self) -> None:
         from incidents import (  # noqa: PLC0415 (needs loaded models)
+            audit_source,
             checks,
             notify,
             oncall,
@@ -23,6 +24,7 @@ class IncidentsConfig(AppConfig):
         from maintenance import audiences  # noqa: PLC0415
 
         assert checks  # importing registers them
+        audit_source.register()
         notify.register()
         audiences.ask_rota(oncall.on_duty)
         rca_notify.register()

@@ -27,6 +27,7 @@ from incidents.intake.subjects import read_subject
 from incidents.models import InboundMessage, Incident, Level
 from portal import access
 from portal.access import is_agent, person_of
+from portal.audit import record
 from portal.models import Membership, Organisation, User
 from portal.uploads import serve_attachment
 
@@ -297,4 +298,13 @@ def raw(request: HttpRequest, pk: int) -> FileResponse:
         stored = message.raw.open("rb")
     except FileNotFoundError as error:
         raise Http404 from error
+    record(
+        "original_read",
+        by=person_of(request),
+        now=timezone.now(),
+        organisation=message.incident.organisation if message.incident else None,
+        subject=f"incident/{message.incident.reference}" if message.incident else f"inbound/{message.pk}",
+        facts={"mail": message.pk},
+        request=request,
+    )
     return serve_attachment(stored.file, f"mail-{message.pk}.eml", "message/rfc822")

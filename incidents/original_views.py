@@ -5,12 +5,14 @@ from __future__ import annotations
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from incidents.intake import mail
 from incidents.models import InboundMessage, Incident, Message
 from incidents.views import get_incident
 from portal.access import person_of
+from portal.audit import record
 
 
 @login_required
@@ -43,5 +45,14 @@ def whole_mail(request: HttpRequest, incident: Incident, inbound: InboundMessage
         content = mail.read(inbound)
     except FileNotFoundError as error:
         raise Http404 from error
+    record(
+        "original_read",
+        by=person_of(request),
+        now=timezone.now(),
+        organisation=incident.organisation,
+        subject=f"incident/{incident.reference}",
+        facts={"mail": inbound.pk},
+        request=request,
+    )
     context = {"incident": incident, "inbound": inbound, "content": content}
     return render(request, "incidents/original.html", context)

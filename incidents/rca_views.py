@@ -25,6 +25,7 @@ from incidents.rca_reading import copies_for_incident, copies_for_window, readin
 from maintenance.models import MaintenanceWindow
 from portal import access, pdf
 from portal.access import person_of
+from portal.audit import record
 
 
 class CommentForm(forms.Form):
@@ -134,6 +135,10 @@ def document(request: HttpRequest, subject: Subject) -> HttpResponse:
     except pdf.Unavailable:
         context = {"subject": subject, "page_url": f"{subject.url()}?version={copy.version.number}"}
         return render(request, "incidents/rca_no_pdf.html", context, status=503)
+    facts = {"rca": copy.version.rca_id, "version": copy.version.number}
+    about: dict[str, Any] = {"by": person_of(request), "now": timezone.now()}
+    about["organisation"] = copy.organisation
+    record("rca_exported", subject=f"rca/{copy.version.rca_id}", facts=facts, request=request, **about)
     response = HttpResponse(content, content_type="application/pdf")
     response["Content-Disposition"] = f'attachment; filename="{file_name(found)}"'
     return response

@@ -17,6 +17,7 @@ from incidents import report, report_view
 from incidents.report_mail import pdf_of
 from portal import pdf
 from portal.access import is_agent, person_of
+from portal.audit import record
 from portal.mails import language_of
 from portal.models import Organisation
 
@@ -83,6 +84,7 @@ def page(request: HttpRequest, organisation: Organisation, first: date, notice: 
 def month_csv(request: HttpRequest, month: str) -> HttpResponse:
     organisation, first = asked(request, month)
     content = report.report_of(organisation, first, timezone.now())
+    record_export(request, organisation, month, "csv")
     return download(
         report_view.csv_of([content]), "text/csv; charset=utf-8", f"{organisation.slug}-{month}.csv"
     )
@@ -97,7 +99,21 @@ def month_pdf(request: HttpRequest, month: str) -> HttpResponse:
         made = pdf_of(content, organisation, language_of(person_of(request), organisation))
     except pdf.Unavailable:
         return page(request, organisation, first, _("This machine cannot make PDFs. Print the page instead."))
+    record_export(request, organisation, month, "pdf")
     return download(made, "application/pdf", f"{organisation.slug}-{month}.pdf")
+
+
+def record_export(request: HttpRequest, organisation: Organisation | None, month: str, form: str) -> None:
+    """Who took a month's figures away; of all organisations at once, it is no organisation's own entry."""
+    record(
+        "report_exported" if organisation else "reports_exported",
+        by=person_of(request),
+        now=timezone.now(),
+        organisation=organisation,
+        subject=f"report/{month}",
+        facts={"month": month, "format": form},
+        request=request,
+    )
 
 
 def download(content: str | bytes, content_type: str, name: str) -> HttpResponse:
@@ -156,6 +172,7 @@ def summary(content: dict[str, Any], month: str) -> dict[str, Any]:
 @require_safe
 def all_csv(request: HttpRequest, month: str) -> HttpResponse:
     made = report_view.csv_of(contents_of_all(request, month))
+    record_export(request, None, month, "csv")
     return download(made, "text/csv; charset=utf-8", f"reports-{month}.csv")
 
 

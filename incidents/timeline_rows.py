@@ -26,15 +26,45 @@ from portal.models import User
 from portal.standard_form import StandardForm
 
 
-class Rows:
-    """The rows that events name, fetched once per kind."""
+class Named:
+    """What the sentences of events name, of one incident or of many; `incident` is that of the event at hand."""
+
+    incident: Incident
+    inbound: dict[int, InboundMessage]
+
+    def __init__(self, events: list[IncidentEvent], user: User) -> None:
+        self._name(events, user)
+        self.inbound = rows_of(events, InboundMessage.objects.all(), "inbound")
+
+    def _name(self, events: list[IncidentEvent], user: User) -> None:
+        self.releases = rows_of(events, Release.objects.all(), "release")
+        self.incidents = rows_of(events, Incident.objects.visible_to(user), "duplicate_of")
+        self.alarms = rows_of(events, Alarm.objects.all(), "alarm")
+        agreed = [event.payload["step"] for event in events if event.kind.startswith("bridge_step_")]
+        self.bridge_steps = BridgeStep.objects.select_related("owner").in_bulk(agreed) if agreed else {}
+        people = {event.payload.get("engineer") for event in events}
+        people |= {event.payload.get("assignee_to") for event in events}
+        for event in events:
+            people |= {*event.payload.get("people", ()), *event.payload.get("escalated_to", ())}
+            people.add(event.payload.get("person"))
+            people.add(event.payload.get("person_to"))
+        self.people = User.objects.in_bulk(people - {None})
+
+
+def rows_of(events: list[IncidentEvent], queryset: Any, name: str) -> dict[int, Any]:
+    """The rows that the events name by this fact, by id."""
+    wanted = {event.payload.get(name) for event in events} - {None}
+    return queryset.in_bulk(wanted) if wanted else {}
+
+
+class Rows(Named):
+    """The same with all that belongs to the events of one incident."""
 
     def __init__(self, events: list[IncidentEvent], incident: Incident, user: User) -> None:
         self.incident = incident
 
         def rows(queryset: Any, name: str) -> dict[int, Any]:
-            wanted = {event.payload.get(name) for event in events} - {None}
-            return queryset.in_bulk(wanted) if wanted else {}
+            return rows_of(events, queryset, name)
 
         self.messages = rows(Message.objects.visible_to(user).select_related("author"), "message")
         self.updates = rows(StatusUpdate.objects.filter(incident=incident), "status_update")
@@ -43,24 +73,13 @@ class Rows:
         self.plans = rows(ActionPlan.objects.prefetch_related("steps"), "action_plan")
         self.validations = rows(LevelValidation.objects.all(), "validation")
         self.contests = rows(Contest.objects.all(), "contest")
-        self.releases = rows(Release.objects.all(), "release")
         self.versions = rows(ArticleVersion.objects.select_related("article"), "article_version")
-        self.incidents = rows(Incident.objects.visible_to(user), "duplicate_of")
-        people = {event.payload.get("engineer") for event in events}
-        people |= {event.payload.get("assignee_to") for event in events}
-        for event in events:
-            people |= {*event.payload.get("people", ()), *event.payload.get("escalated_to", ())}
-            people.add(event.payload.get("person"))
-            people.add(event.payload.get("person_to"))
-        self.alarms = rows(Alarm.objects.all(), "alarm")
         self.bridges = self._unsummed(events)
-        agreed = [event.payload["step"] for event in events if event.kind.startswith("bridge_step_")]
-        self.bridge_steps = BridgeStep.objects.select_related("owner").in_bulk(agreed) if agreed else {}
-        self.people = User.objects.in_bulk(people - {None})
-        self.inbound = InboundMessage.objects.in_bulk(self._mails(events)) if user.is_agent else {}
         self.attachments: dict[int | None, list[Attachment]] = {}
         for attachment in Attachment.objects.visible_to(user).filter(incident=incident):
             self.attachments.setdefault(attachment.message_id, []).append(attachment)
+        self._name(events, user)
+        self.inbound = InboundMessage.objects.in_bulk(self._mails(events)) if user.is_agent else {}
 
     def _forms(self) -> dict[int, StandardForm]:
         """Each update in the standard format."""

@@ -15,7 +15,7 @@ from incidents.models import (
     InboundMessage,
     IncidentEvent,
 )
-from incidents.timeline_rows import Rows
+from incidents.timeline_rows import Named
 from portal.templatetags.portal_tags import day, moment
 
 
@@ -23,24 +23,24 @@ def _day(text: str) -> str:
     return day(date.fromisoformat(text))
 
 
-def _level_sentence(facts: dict[str, Any], found: Rows) -> str:
+def _level_sentence(facts: dict[str, Any], found: Named) -> str:
     if facts["level_from"] == facts["level_to"]:
         return _("validated the level: %(level)s") % {"level": facts["level_to"]}
     return _("changed the level from %(a)s to %(b)s") % {"a": facts["level_from"], "b": facts["level_to"]}
 
 
-def _decision_sentence(facts: dict[str, Any], found: Rows) -> str:
+def _decision_sentence(facts: dict[str, Any], found: Named) -> str:
     if facts["is_upheld"]:
         return _("upheld the objection: the level is %(level)s again") % {"level": facts["level_to"]}
     return _("did not uphold the objection: the level stays %(level)s") % {"level": facts["level_to"]}
 
 
-def _assigned_sentence(facts: dict[str, Any], found: Rows) -> str:
+def _assigned_sentence(facts: dict[str, Any], found: Named) -> str:
     person = found.people.get(facts["assignee_to"])
     return _("gave it to %(name)s") % {"name": person} if person else _("took the owner away")
 
 
-def _clock_sentence(facts: dict[str, Any], found: Rows) -> str:
+def _clock_sentence(facts: dict[str, Any], found: Named) -> str:
     kind = present.KIND_LABELS[facts["clock"].split("/")[0]]
     if facts.get("percent"):
         return _("%(percent)s %% of the time for %(clock)s used") % {
@@ -50,11 +50,11 @@ def _clock_sentence(facts: dict[str, Any], found: Rows) -> str:
     return _("%(clock)s breached") % {"clock": kind}
 
 
-def _names(pks: list[int], found: Rows) -> str:
+def _names(pks: list[int], found: Named) -> str:
     return ", ".join(str(found.people[pk]) for pk in pks if pk in found.people) or _("nobody")
 
 
-def _escalated_sentence(facts: dict[str, Any], found: Rows) -> str:
+def _escalated_sentence(facts: dict[str, Any], found: Named) -> str:
     """Who was paged, by which step of the chain, for which clock."""
     told = {
         "moment": present.moment_words(facts["step"], facts["clock"].split("/")[0]),
@@ -67,14 +67,14 @@ def _escalated_sentence(facts: dict[str, Any], found: Rows) -> str:
     return _("%(moment)s: paged %(names)s again (%(role)s, page %(number)s)") % told
 
 
-def _major_sentence(facts: dict[str, Any], found: Rows) -> str:
+def _major_sentence(facts: dict[str, Any], found: Named) -> str:
     if not facts.get("clock"):
         return _("declared it a major incident: an RCA is owed")
     kind = present.KIND_LABELS[facts["clock"].split("/")[0]]
     return _("a major incident now, for this is late: %(clock)s. An RCA is owed") % {"clock": kind}
 
 
-def _lateness_sentence(facts: dict[str, Any], found: Rows) -> str:
+def _lateness_sentence(facts: dict[str, Any], found: Named) -> str:
     kinds = dict.fromkeys(str(present.KIND_LABELS[name.split("/")[0]]) for name in facts["clocks"])
     late = ", ".join(kinds)
     if not facts["escalated_to"]:
@@ -85,7 +85,7 @@ def _lateness_sentence(facts: dict[str, Any], found: Rows) -> str:
     }
 
 
-def _not_reached_sentence(facts: dict[str, Any], found: Rows) -> str:
+def _not_reached_sentence(facts: dict[str, Any], found: Named) -> str:
     missed = found.people.get(facts["person"]) or _("the room")
     return _("a message to %(name)s did not arrive; %(next)s told instead") % {
         "name": missed,
@@ -93,7 +93,7 @@ def _not_reached_sentence(facts: dict[str, Any], found: Rows) -> str:
     }
 
 
-def _with_alarm(words: str, facts: dict[str, Any], found: Rows) -> str:
+def _with_alarm(words: str, facts: dict[str, Any], found: Named) -> str:
     """The words with the alarm's title, where the alarm is this incident's own.
 
     What a monitoring of a whole service writes may name others: no organisation's incident quotes it.
@@ -102,29 +102,29 @@ def _with_alarm(words: str, facts: dict[str, Any], found: Rows) -> str:
     return f"{words}: {alarm.title}" if alarm and alarm.incident_id == found.incident.pk else words
 
 
-def _held_sentence(facts: dict[str, Any], found: Rows) -> str:
+def _held_sentence(facts: dict[str, Any], found: Named) -> str:
     inbound = found.inbound.get(facts["inbound"])
     if inbound is not None and inbound.kind == InboundMessage.Kind.CHAT:
         return _("a message from the channel is held: staff decide what becomes of it")
     return _("a mail is held: staff decide what becomes of it")
 
 
-def _part_sentence(facts: dict[str, Any], found: Rows) -> str:
+def _part_sentence(facts: dict[str, Any], found: Named) -> str:
     told = {"part": BridgeRole(facts["role"]).label, "name": found.people.get(facts["person_to"])}
     return _("gave a part on the bridge: %(part)s is %(name)s") % told
 
 
-def _step_sentence(facts: dict[str, Any], found: Rows) -> str:
+def _step_sentence(facts: dict[str, Any], found: Named) -> str:
     step = found.bridge_steps[facts["step"]]
     told = {"text": step.text, "name": step.owner, "moment": moment(step.due_at)}
     return _("agreed a next step on the bridge: %(text)s (%(name)s, by %(moment)s)") % told
 
 
-def _release_version(facts: dict[str, Any], found: Rows) -> str:
+def _release_version(facts: dict[str, Any], found: Named) -> str:
     return found.releases[facts["release"]].version
 
 
-SENTENCES: dict[str, Callable[[dict[str, Any], Rows], str]] = {
+SENTENCES: dict[str, Callable[[dict[str, Any], Named], str]] = {
     "opened": lambda f, r: _("reported it as %(level)s") % {"level": f["level"]},
     "level_validated": _level_sentence,
     "lowering_contested": lambda f, r: _("contested the lowering"),
@@ -208,6 +208,6 @@ SENTENCES: dict[str, Callable[[dict[str, Any], Rows], str]] = {
 }
 
 
-def sentence(event: IncidentEvent, found: Rows) -> str:
+def sentence(event: IncidentEvent, found: Named) -> str:
     """What happened, without who and when. KeyError for a kind without a sentence."""
     return SENTENCES[event.kind](event.payload, found)

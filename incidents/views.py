@@ -35,6 +35,7 @@ from incidents.timeline_view import timeline_items
 from maintenance import window_view
 from portal import access
 from portal.access import person_of
+from portal.audit import record
 from portal.models import Organisation
 from portal.uploads import serve_attachment
 
@@ -405,6 +406,15 @@ def attachment(request: HttpRequest, reference: str, pk: int) -> FileResponse:
         stored = found.file.open("rb")
     except FileNotFoundError as error:
         raise Http404 from error
+    record(
+        "attachment_read",
+        by=person_of(request),
+        now=timezone.now(),
+        organisation=incident.organisation,
+        subject=f"incident/{incident.reference}",
+        facts={"attachment": found.pk},
+        request=request,
+    )
     return serve_attachment(stored.file, found.name, found.content_type)
 
 

@@ -8,6 +8,8 @@ class MaintenanceConfig(AppConfig):
 
     def ready(self) -> None:
         from maintenance import notify, webhook_events  # noqa: PLC0415 (needs loaded models)
+        from maintenance.audit_source import register  # noqa: PLC0415
 
+        register()
         notify.register()
         webhook_events.register()

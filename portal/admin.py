@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from portal import announcement_desk, audit, calendars, endpoint_desk, second_factor, sessions
+from portal import announcement_desk, audit_desk, calendars, endpoint_desk, second_factor, sessions
 from portal.access import is_agent, person_of
 from portal.admin_base import (
     ADMINISTRATOR_WRITES,
@@ -33,6 +33,7 @@ from portal.admin_base import (
     RoleTabularInline,
     rights,
 )
+from portal.audit import record, record_of_person
 from portal.models import (
     BusinessCalendar,
     CalendarVersion,
@@ -46,7 +47,7 @@ from portal.models import (
     User,
 )
 
-__all__ = ["announcement_desk", "endpoint_desk"]  # their pages register themselves
+__all__ = ["announcement_desk", "audit_desk", "endpoint_desk"]  # their pages register themselves
 
 
 def to_the_desk(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -153,6 +154,20 @@ class UserAdmin(RoleAdmin):
             sessions.end_all(obj)  # so that none lives again when the person does
         if "email" in form.changed_data:  # a new password could still be asked for at the address of before
             EmailAddress.objects.filter(user=obj).exclude(email=obj.email).delete()
+        record_person_change(request, obj, form, change)
+
+
+def record_person_change(request: HttpRequest, person: User, form: Any, change: bool) -> None:
+    """People have no history of their own: the audit says who changed which columns of whom on the desk."""
+    facts: dict[str, Any] = {"person": person.pk, "fields": form.changed_data, "is_new": not change}
+    if "staff_role" in form.changed_data:
+        facts |= {"role_from": form.initial.get("staff_role", ""), "role_to": person.staff_role}
+    about: dict[str, Any] = {"by": person_of(request), "now": timezone.now(), "request": request}
+    about |= {"subject": f"person/{person.pk}", "facts": facts}
+    if person.is_staff or facts.get("role_from"):
+        record("staff_changed", **about)
+    else:
+        record_of_person("person_changed", person, **about)
 
 
 def is_above(user: User | None, request: HttpRequest) -> bool:
@@ -173,13 +188,12 @@ class SecondFactorAdmin(RoleAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and not is_above(obj and obj.user, request)
 
-    def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Note it in the audit, and tell the person."""
-        by, facts = person_of(request), {"type": obj.type}
-        subject = f"person/{obj.user_id}"
-        now = timezone.now()
-        audit.record("second_factor_removed", by=by, now=now, subject=subject, facts=facts, request=request)
+        about: dict[str, Any] = {"by": person_of(request), "now": timezone.now(), "request": request}
+        about |= {"subject": f"person/{obj.user_id}", "facts": {"person": obj.user_id, "type": obj.type}}
         second_factor.remove(obj)
+        record_of_person("factor_reset_by_staff", obj.user, **about)
 
 
 class VersionInline(RoleTabularInline):

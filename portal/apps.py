@@ -13,7 +13,8 @@ class PortalConfig(AppConfig):
 
         from portal import (  # noqa: PLC0415 (needs loaded models)
             announcement_events,
-            checks,  # noqa: F401 (registers itself)
+            audit_wires,
+            deployment,  # noqa: F401 (its checks register themselves)
             second_factor,
             sessions,
         )
@@ -31,4 +32,5 @@ class PortalConfig(AppConfig):
         announcement_events.register()
         user_logged_in.connect(sessions.begin, dispatch_uid="sessions")
         checks.register(second_factor.staff_have_second_factors, checks.Tags.security, deploy=True)
+        audit_wires.connect()
         post_migrate.connect(install_append_only_triggers, dispatch_uid="append_only_triggers")

@@ -13,8 +13,10 @@ import secrets
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpRequest
 
+from portal.audit_words import kind_of
 from portal.models import AuditEntry, AuditOrigin, Organisation, User
 from portal.origin import address_of, browser_of
 
@@ -33,11 +35,13 @@ def record(
 
     `by` is None for the machine. `subject` names the thing as “noun/key” (“token/17”, “incident/INC-1042”).
     `facts` holds ids and facts, never names, addresses or texts. The request says where it came from; while
-    a member of the staff looks at the portal as somebody else, it also says as whom.
+    a member of the staff looks at the portal as somebody else, it also says as whom. ValueError for a kind
+    that `portal/audit_words.py` does not declare.
     """
+    kind_of(kind)
     impersonator: User | None = getattr(request, "impersonator", None)
     origin = _origin(request) if request is not None else None
-    entry = AuditEntry.objects.create(
+    entry = AuditEntry(
         kind=kind,
         at=now.replace(microsecond=0),
         by=impersonator or by,
@@ -47,10 +51,24 @@ def record(
         facts=facts or {},
         origin_digest=digest_of_origin(origin) if origin else "",
     )
-    if origin:
-        origin.entry = entry
-        origin.save(force_insert=True)
+    with transaction.atomic(savepoint=False):
+        entry.save(force_insert=True)
+        if origin:
+            origin.entry = entry
+            origin.save(force_insert=True)
     return entry
+
+
+def record_of_person(kind: str, person: User, **about: Any) -> None:
+    """Append an entry for each organisation that `person` belongs to, for each audits its own people.
+
+    One entry without an organisation for somebody of none, such as staff. `about` is what `record` takes.
+    """
+    organisations: list[Organisation | None] = list(
+        Organisation.objects.filter(memberships__user=person).order_by("pk")
+    )
+    for organisation in organisations or [None]:
+        record(kind, organisation=organisation, **about)
 
 
 def _origin(request: HttpRequest) -> AuditOrigin:

@@ -303,6 +303,7 @@ CELERY_BEAT_SCHEDULE = {
     "windows": {"task": "incidents.tasks.sweep_windows", "schedule": 5.0},
     "service status": {"task": "portal.tasks.tell_status", "schedule": 15.0},
     "announcements": {"task": "portal.tasks.publish_announcements", "schedule": 15.0},
+    "audit": {"task": "portal.tasks.seal_audit", "schedule": 60.0},
     "calendars": {"task": "portal.tasks.extend_calendars", "schedule": crontab(hour="3", minute="17")},
     "monthly reports": {"task": "incidents.tasks.send_monthly_reports", "schedule": crontab(minute="*/10")},
     "RCAs": {"task": "incidents.tasks.remind_of_rcas", "schedule": crontab(minute="*/5")},

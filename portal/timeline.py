@@ -1,9 +1,10 @@
 """The append-only timeline: its abstract event, the triggers that hold it, and the one door out.
 
 Every room's events derive from `TimelineEvent`; after every migrate one idempotent function puts
-triggers on each of their tables, on SQLite and on PostgreSQL alike. An UPDATE is refused always, a
-DELETE (and PostgreSQL's TRUNCATE) unless the transaction sees a row of `portal_purge` that is not
-closed. `purge_door` is what writes such a row: what it lets out, it records.
+triggers on each of their tables and on those of the audit, on SQLite and on PostgreSQL alike. An UPDATE
+is refused always, a DELETE (and PostgreSQL's TRUNCATE) unless the transaction sees a row of
+`portal_purge` that is not closed. `purge_door` is what writes such a row: of what it lets out, the
+triggers record table and id.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.utils.translation import gettext_lazy as _
 
-from portal.models import Purge
+from portal.audit import record
+from portal.models import AuditEntry, AuditSeal, Purge, PurgedRow
 from portal.models.accounts import TypedModelMeta
 
 if TYPE_CHECKING:
@@ -116,8 +118,15 @@ def purge_door(*, by: User | None, reason: str, now: datetime) -> Iterator[Purge
         purge = Purge.objects.create(by=by, reason=reason, opened_at=now)
         yield purge
         # Not save(): a flush inside the door takes the record along, and then nothing is left to close.
-        Purge.objects.filter(pk=purge.pk).update(closed_at=now)
+        if Purge.objects.filter(pk=purge.pk).update(closed_at=now):
+            record("purge_opened", by=by, now=now, subject=f"purge/{purge.pk}", facts=let_out(purge))
         purge.closed_at = now
+
+
+def let_out(purge: Purge) -> dict[str, Any]:
+    """How many rows of each table it let out, as the audit keeps it: no later purge can be hidden in it."""
+    counts = purge.rows.order_by("table").values_list("table").annotate(count=models.Count("pk"))
+    return {"rows": dict(counts)}
 
 
 def timeline_models() -> list[type[TimelineEvent]]:
@@ -127,17 +136,22 @@ def timeline_models() -> list[type[TimelineEvent]]:
     ]
 
 
+def guarded_models() -> list[type[models.Model]]:
+    """Every model whose rows are written once: timelines and the audit. `PurgedRow` comes last."""
+    return [*timeline_models(), AuditEntry, AuditSeal, PurgedRow]
+
+
 def install_append_only_triggers(*, using: str = DEFAULT_DB_ALIAS, **signal: Any) -> None:
-    """Receiver of post_migrate for every app: see that each timeline table has its triggers.
+    """Receiver of post_migrate for every app: see that each guarded table has its triggers.
 
     It runs after each app's signal because SQLite's table remake drops triggers without a word; where
     nothing is missing it only looks.
     """
     connection = connections[using]
     tables = set(connection.introspection.table_names())
-    if Purge._meta.db_table not in tables:
+    if not {Purge._meta.db_table, PurgedRow._meta.db_table} <= tables:
         return
-    for model in timeline_models():
+    for model in guarded_models():
         if model._meta.db_table in tables:
             guard_table(connection, model._meta.db_table)
 
@@ -149,16 +163,17 @@ def guard_table(connection: BaseDatabaseWrapper, table: str) -> None:
 
 
 def lift_triggers(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """For `RunPython` at the head of a migration that alters `portal_purge`; post_migrate undoes it.
+    """For `RunPython` at the head of a migration that alters `portal_purge` or `portal_purgedrow`.
 
-    SQLite cannot remake a table that a trigger of another one names. Elsewhere nothing is lifted.
+    post_migrate undoes it. SQLite cannot remake a table that a trigger of another one names. Elsewhere nothing is lifted.
     """
     connection = schema_editor.connection
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
-            for model in timeline_models():
-                name = f"{model._meta.db_table}_no_delete"
-                cursor.execute(f"DROP TRIGGER IF EXISTS {connection.ops.quote_name(name)}")
+            for model in guarded_models():
+                for verb in ("no_delete", "purged"):
+                    name = connection.ops.quote_name(f"{model._meta.db_table}_{verb}")
+                    cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
 
 
 def _guard_on_sqlite(connection: BaseDatabaseWrapper, table: str) -> None:
@@ -180,13 +195,27 @@ def _sqlite_triggers(connection: BaseDatabaseWrapper, table: str) -> dict[str, s
     # INSERT OR REPLACE deletes without firing DELETE triggers, so a known key is refused beforehand.
     is_known = f"EXISTS (SELECT 1 FROM {quote(table)} WHERE id = NEW.id)"  # noqa: S608 (our own table)
     rules = {"update": "1", "delete": is_shut, "insert": is_known}
-    return {
+    wanted = {
         f"{table}_no_{verb}": (
             f"CREATE TRIGGER {quote(f'{table}_no_{verb}')} BEFORE {verb.upper()} ON {quote(table)} "
             f"WHEN {condition} BEGIN SELECT RAISE(ABORT, '{_refusal(verb, table)}'); END"
         )
         for verb, condition in rules.items()
     }
+    if table != PurgedRow._meta.db_table:
+        wanted[f"{table}_purged"] = (
+            f"CREATE TRIGGER {quote(f'{table}_purged')} AFTER DELETE ON {quote(table)} BEGIN {_noting(table)}; END"
+        )
+    return wanted
+
+
+def _noting(table: str) -> str:
+    """The statement by which a trigger notes a row that the open door lets out."""
+    purge, rows = Purge._meta.db_table, PurgedRow._meta.db_table
+    return (
+        f'INSERT INTO {rows} ("table", row_id, purge_id) '  # noqa: S608 (our own tables)
+        f"SELECT '{table}', OLD.id, MAX(id) FROM {purge} WHERE closed_at IS NULL"
+    )
 
 
 def _refusal(verb: str, table: str) -> str:
@@ -200,6 +229,10 @@ CREATE OR REPLACE FUNCTION portal_append_only() RETURNS trigger LANGUAGE plpgsql
 BEGIN
     IF TG_OP <> 'UPDATE' AND EXISTS (SELECT 1 FROM {purge} WHERE closed_at IS NULL) THEN
         IF TG_OP = 'DELETE' THEN
+            IF TG_TABLE_NAME <> '{rows}' THEN
+                INSERT INTO {rows} ("table", row_id, purge_id)
+                    SELECT TG_TABLE_NAME, OLD.id, MAX(id) FROM {purge} WHERE closed_at IS NULL;
+            END IF;
             RETURN OLD;
         END IF;
         RETURN NULL;
@@ -219,7 +252,8 @@ def _guard_on_postgresql(connection: BaseDatabaseWrapper, table: str) -> None:
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         # Two servers that start at once both migrate, and a function cannot be replaced by two at once.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('append_only_triggers'))")
-        cursor.execute(_POSTGRESQL_FUNCTION.format(purge=connection.ops.quote_name(Purge._meta.db_table)))
+        tables = {"purge": Purge._meta.db_table, "rows": PurgedRow._meta.db_table}
+        cursor.execute(_POSTGRESQL_FUNCTION.format(**tables))
         cursor.execute(
             "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND tgenabled <> 'D'", [quoted]
         )

@@ -3,8 +3,17 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from portal import account_views, announcement_views, endpoint_views, health, session_views, views
+from portal import (
+    account_views,
+    announcement_views,
+    audit_views,
+    endpoint_views,
+    health,
+    session_views,
+    views,
+)
 from portal.announcement_api import router as announcement_router
+from portal.audit_api import router as audit_router
 from portal.home import home
 from portal.public_status import public_status
 from portal.status import service_status, status, subscription
@@ -28,6 +37,9 @@ urlpatterns = [
     path("channels/<uuid:key>/rotation/", endpoint_views.endpoint_rotation, name="channel-rotation"),
     path("channels/<uuid:key>/removal/", endpoint_views.endpoint_removal, name="channel-removal"),
     path("channels/<uuid:key>/log/<int:pk>/", endpoint_views.endpoint_message, name="channel-message"),
+    path("audit/", audit_views.audit, name="audit"),
+    path("audit/csv/", audit_views.audit_csv, name="audit-csv"),
+    path("audit/jsonl/", audit_views.audit_jsonl, name="audit-jsonl"),
     path("accounts/email/", account_views.address, name="account_email"),
     path("accounts/password/set/", account_views.set_password, name="account_set_password"),
     path("accounts/2fa/webauthn/", account_views.passkeys, name="mfa_list_webauthn"),
@@ -44,6 +56,7 @@ urlpatterns = [
     path("api/v1/", include("incidents.api_urls")),
     path("api/v1/", include("maintenance.api_urls")),
     path("api/v1/", include(announcement_router.urls)),
+    path("api/v1/", include(audit_router.urls)),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

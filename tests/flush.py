@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import TransactionTestCase
 from django.utils import timezone
 
-from portal.timeline import purge_door, timeline_models
+from portal.timeline import guarded_models, purge_door
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def open_for_flush() -> Iterator[None]:
     with purge_door(by=None, reason="flush after a test", now=timezone.now()):
         if connection.vendor == "sqlite":
             # The flush may empty portal_purge first and so shut the door: let it find no event to delete.
-            for model in timeline_models():
+            for model in guarded_models():
                 model._base_manager.all()._raw_delete("default")
         else:
             # TRUNCATE refuses tables whose deferred checks are outstanding, the door's own row included.

@@ -12,7 +12,7 @@ from portal.models.accounts import (
 )
 from portal.models.announcements import Announcement, AnnouncementReading
 from portal.models.api_use import IdempotentRequest
-from portal.models.audit import AuditEntry, AuditOrigin, AuditSeal
+from portal.models.audit import AuditEntry, AuditOrigin, AuditQuerySet, AuditSeal
 from portal.models.calendars import BusinessCalendar, CalendarVersion, OwnDay, SpecialDate
 from portal.models.catalog import Service, ServiceSubscription
 from portal.models.endpoints import ChatIdentity, ChatThread, Endpoint
@@ -23,7 +23,7 @@ from portal.models.impersonation import Impersonation
 from portal.models.outbox import DeliveryAttempt, OutboxMessage
 from portal.models.people import Invitation
 from portal.models.privacy import Erasure, RetentionRule
-from portal.models.purge import Purge
+from portal.models.purge import Purge, PurgedRow
 from portal.models.service_impact import ServiceImpact
 from portal.models.status_subscription import StatusSubscription
 
@@ -33,6 +33,7 @@ __all__ = [
     "ApiToken",
     "AuditEntry",
     "AuditOrigin",
+    "AuditQuerySet",
     "AuditSeal",
     "BusinessCalendar",
     "CalendarVersion",
@@ -54,6 +55,7 @@ __all__ = [
     "OutboxMessage",
     "OwnDay",
     "Purge",
+    "PurgedRow",
     "RetentionRule",
     "Service",
     "ServiceImpact",

@@ -29,7 +29,7 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
 
 
 class AuditEntry(models.Model):
-    """One act. `kind` is declared in `portal/audit.py`; `subject` names what it was done to: “incident/1042”."""
+    """One act. `kind` is declared in `portal/audit_words.py`; `subject` names what it was done to: “incident/1042”."""
 
     kind = models.CharField(_("what"), max_length=60)
     at = models.DateTimeField(_("at"))
@@ -85,12 +85,19 @@ class AuditOrigin(models.Model):
 
 
 class AuditSeal(models.Model):
-    """One batch of a sealed table: its rows (first_id to last_id), their digest, and the seal before it."""
+    """One batch of a sealed table: its rows (first_id to last_id), their digest, and the seal before it.
+
+    `row_digests` holds 40 bytes a row: its id (8, big-endian) and the SHA-256 of its canonical form (32). By
+    them a difference has a place, and a batch stays whole when the purge door lets some of its rows out.
+    `portal/audit_seal.py` says how each column is made.
+    """
 
     table = models.CharField(_("table"), max_length=60)
     first_id = models.BigIntegerField(_("first row"))
     last_id = models.BigIntegerField(_("last row"))
     count = models.PositiveIntegerField(_("rows"))
+    columns = models.JSONField(_("columns"), default=list)
+    row_digests = models.BinaryField(_("digests of the rows"), default=b"")
     digest = models.CharField(_("digest"), max_length=64)
     previous = models.CharField(_("digest of the seal before"), max_length=64)
     chain = models.CharField(_("seal"), max_length=64, unique=True)

@@ -26,3 +26,24 @@ class Purge(models.Model):
 
     def __str__(self) -> str:
         return f"{self.opened_at:%Y-%m-%d} {self.reason}"
+
+
+class PurgedRow(models.Model):
+    """One row that went through the door: its table and id, and the purge that let it out.
+
+    The triggers write these, so that nothing leaves unrecorded, whatever deleted it. What the row said is
+    gone; its digest stays in the seal of its batch.
+    """
+
+    table = models.CharField(_("table"), max_length=60)
+    row_id = models.BigIntegerField(_("row"))
+    purge = models.ForeignKey(Purge, models.PROTECT, related_name="rows", verbose_name=_("purge"))
+
+    class Meta(TypedModelMeta):
+        ordering = ["pk"]
+        verbose_name = _("purged row")
+        verbose_name_plural = _("purged rows")
+        constraints = [models.UniqueConstraint(fields=["table", "row_id"], name="one_purge_per_row")]
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.row_id}"

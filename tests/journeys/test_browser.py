@@ -33,6 +33,7 @@ CUSTOMER_PAGES = [
     "/", "/incidents/", "/incidents/?q=nothing", "/incidents/new/", "/incidents/INC-1006/", "/incidents/INC-1006/withdrawal/",
     "/incidents/INC-1006/escalation/", "/incidents/INC-1006/bridge/", "/channels/", "/channels/new/?use=channel",
     "/channels/new/?use=webhooks", "/channels/format/",
+    "/audit/",
     "/sla/", "/status/", "/maintenance/", "/maintenance/MW-3/", "/maintenance/MW-1/",
     "/maintenance/MW-1/rca/", "/maintenance/freezes/", "/maintenance/calendar/", "/status/inference-api/",
     "/announcements/", "/announcements/2/", "/reports/", f"/reports/{MONTH}/", "/knowledge/", "/knowledge/rate-limits/", "/profile/",

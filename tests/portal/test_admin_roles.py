@@ -66,6 +66,7 @@ maintenance.freeze            va--   va--   va--   va--
 maintenance.maintenanceplan   v---   v---   vac-   vac-
 maintenance.maintenancewindow va--   va--   va--   va--
 mfa.authenticator             ----   ----   ----   v--d
+portal.auditentry             ----   ----   v---   v---
 portal.announcement           vac-   vac-   vac-   vac-
 portal.businesscalendar       v---   v---   vac-   vac-
 portal.calendarversion        v---   v---   va--   va--
@@ -281,6 +282,7 @@ def bodies(world):
         },
         "mfa.authenticator": {"user": world["portal.user"].pk, "type": "totp", "data": "{}"},
         "portal.announcement": {"title": "New", "text": "New", "audience": "all"},
+        "portal.auditentry": {"kind": "forged"},
         "portal.businesscalendar": {"name": "New"} | formset("versions"),
         "portal.calendarversion": {
             "calendar": calendar.calendar_id,

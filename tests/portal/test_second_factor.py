@@ -242,7 +242,7 @@ def test_a_lost_factor_is_removed_by_an_administrator_audited_and_told(
             client.post(f"/admin/mfa/authenticator/{factor.pk}/delete/", {"post": "yes"}).status_code == 302
         )
     assert not Authenticator.objects.filter(user=a1).exists()
-    entry = AuditEntry.objects.get(kind="second_factor_removed")
+    entry = AuditEntry.objects.get(kind="factor_reset_by_staff")
     assert (entry.by, entry.subject, entry.facts) == (root, f"person/{a1.pk}", {"type": "totp"})
     assert [message.to for message in mail.outbox] == [[a1.email]]
     assert theirs.get("/profile/").status_code == 302

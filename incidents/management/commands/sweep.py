@@ -14,7 +14,7 @@ from incidents.report_mail import send_monthly_reports
 from incidents.summaries import send_daily_summaries
 from incidents.sweep import sweep
 from maintenance.sweep import sweep as sweep_maintenance
-from portal import announcing, outbox, status_mails
+from portal import announcing, audit_seal, outbox, status_mails
 
 
 class Command(BaseCommand):
@@ -33,6 +33,7 @@ class Command(BaseCommand):
         report = outbox.sweep(timezone.now())
         # What the outbox has just delivered may decide verdicts.
         done["accepted"] += sweep(timezone.now())["accepted"]
+        done["rows sealed"] = audit_seal.seal_all(timezone.now())
         self.stdout.write("inbox: " + (", ".join(f"{n} {state}" for state, n in read.items()) or "0"))
         for name, count in done.items():
             self.stdout.write(f"{name}: {count}")

@@ -7,7 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+from django.utils import timezone
 
+from portal.audit import record_of_person
 from portal.models import ApiToken, User
 
 DEFAULT_DAYS = 365
@@ -36,7 +39,12 @@ class Command(BaseCommand):
             raise CommandError("--name must have at most 100 characters.")
         scope = ApiToken.Scope.READ if options["read_only"] else ApiToken.Scope.WRITE
         expiry = timedelta(days=days)
-        _, token = ApiToken.objects.create(person(options["email"]), expiry=expiry, name=name, scope=scope)
+        owner = person(options["email"])
+        with transaction.atomic():
+            made, token = ApiToken.objects.create(owner, expiry=expiry, name=name, scope=scope)
+            facts = {"scope": str(scope), "person": owner.pk, "days": days}
+            about = {"by": None, "now": timezone.now(), "subject": f"token/{made.digest[:12]}"}
+            record_of_person("token_created", owner, facts=facts, **about)
         self.stdout.write(token)
 
 
