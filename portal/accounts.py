@@ -12,11 +12,14 @@ from urllib.parse import urlsplit, urlunsplit
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from portal import identity, identity_session
 from portal.middleware import choices
+from portal.models import User
 
 ANSWER_SECONDS = 0.25  # much longer than what an account's own mail takes more to write than a stranger's
 ASKED_BY_STRANGERS = {"account/email/password_reset_key", "account/email/unknown_account"}
@@ -49,7 +52,16 @@ class AccountAdapter(DefaultAccountAdapter):
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         """The active person whose password this is. Somebody inactive is refused like a stranger."""
         user = super().authenticate(request, **credentials)
+        if isinstance(user, User) and identity.required_provider_of(user):
+            return None  # the same answer as for a wrong password
         return user if user is not None and user.is_active else None
+
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
+        """Every way in passes here: none but their provider is open to people who have one to sign in by."""
+        identity_session.forget_others(request, user)
+        if identity.required_provider_of(user) and not identity_session.is_coming(request, user):
+            return redirect("identity-sign-in")
+        return super().pre_login(request, user, **kwargs)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send one mail in its reader's language, with links to our own site whatever `Host:` was claimed.
@@ -64,11 +76,25 @@ class AccountAdapter(DefaultAccountAdapter):
         language = choices(person)[1] if person else translation.get_language()
         try:
             with translation.override(language):
-                super().send_mail(template_prefix, email, context | links | {"current_site": site})
+                super().send_mail(
+                    _mail_for(template_prefix, person),
+                    email,
+                    context
+                    | links
+                    | {"current_site": site, "sign_in_url": settings.SITE_URL + "/accounts/organisation/"},
+                )
         except (OSError, smtplib.SMTPException) as error:
             logger.error("The mail %s could not be sent: %s", template_prefix, error)
         if template_prefix in ASKED_BY_STRANGERS:
             time.sleep(max(0.0, ANSWER_SECONDS - (time.perf_counter() - started)))
+
+
+def _mail_for(template_prefix: str, person: User | None) -> str:
+    """Whoever signs in by an identity provider only is told so in place of a link to a new password."""
+    is_reset = template_prefix == "account/email/password_reset_key"
+    if is_reset and person and identity.required_provider_of(person):
+        return "portal/identity/email/by_provider"
+    return template_prefix
 
 
 def on_our_site(url: str) -> str:

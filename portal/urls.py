@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from portal import announcement_views, endpoint_views, health, views
+from portal import announcement_views, endpoint_views, health, identity_sign_in, identity_views, views
 from portal.announcement_api import router as announcement_router
 from portal.home import home
 from portal.public_status import public_status
@@ -26,6 +26,24 @@ urlpatterns = [
     path("channels/<uuid:key>/rotation/", endpoint_views.endpoint_rotation, name="channel-rotation"),
     path("channels/<uuid:key>/removal/", endpoint_views.endpoint_removal, name="channel-removal"),
     path("channels/<uuid:key>/log/<int:pk>/", endpoint_views.endpoint_message, name="channel-message"),
+    path("identity/", identity_views.identity_page, name="identity"),
+    path("identity/domains/new/", identity_views.new_domain, name="identity-domain-new"),
+    path("identity/domains/<int:pk>/", identity_views.domain, name="identity-domain"),
+    path("identity/providers/new/", identity_views.new_provider, name="identity-provider-new"),
+    path("identity/providers/<slug:key>/", identity_views.provider, name="identity-provider"),
+    path(
+        "identity/providers/<slug:key>/change/",
+        identity_views.provider_change,
+        name="identity-provider-change",
+    ),
+    path("accounts/organisation/", identity_sign_in.organisation_sign_in, name="identity-sign-in"),
+    # allauth's names and addresses, by our stricter views
+    path("accounts/oidc/<slug:provider_id>/login/", identity_sign_in.oidc_login, name="openid_connect_login"),
+    path(
+        "accounts/oidc/<slug:provider_id>/login/callback/",
+        identity_sign_in.oidc_callback,
+        name="openid_connect_callback",
+    ),
     path("accounts/", include("allauth.urls")),
     path("", include("incidents.urls")),
     path("", include("maintenance.urls")),
