@@ -69,22 +69,23 @@ def _ask(target: guard.Target, line: Any, request: requests.PreparedRequest) -> 
     call.sock = line
     kept = {name: value for name, value in request.headers.items() if name.lower() != "accept-encoding"}
     headers = {**kept, "Host": target.netloc, "Connection": "close"}
-    call.request(request.method or "GET", target.path, request.body, headers)
+    body = request.body if isinstance(request.body, bytes | str) else None  # a form, or nothing
+    call.request(request.method or "GET", target.path, body, headers)
     with call.getresponse() as answer:
         if 300 <= answer.status < 400:
             raise Unreachable(_("it answered with a redirect, and none is followed"))
-        body = answer.read(ANSWER_BYTES + 1)
-        if len(body) > ANSWER_BYTES:
+        content = answer.read(ANSWER_BYTES + 1)
+        if len(content) > ANSWER_BYTES:
             raise Unreachable(_("its answer is too long"))
-        return _response(request, answer, body)
+        return _response(request, answer, content)
 
 
 def _response(
-    request: requests.PreparedRequest, answer: http.client.HTTPResponse, body: bytes
+    request: requests.PreparedRequest, answer: http.client.HTTPResponse, content: bytes
 ) -> requests.Response:
     made = requests.Response()
     made.status_code, made.reason = answer.status, calls.hide(answer.reason, [])
     made.headers.update(dict(answer.getheaders()))
     made.url, made.request, made.encoding = request.url or "", request, "utf-8"
-    made._content = body
+    made._content = content
     return made

@@ -136,7 +136,7 @@ def _verify(row: OrganisationDomain, by: User, now: datetime, request: Any, *, b
                 raise Refused(_("It is verified already."), kind="state")
             locked.verified_at, locked.verified_by = now.replace(microsecond=0), by
             locked.save()
-            _note("mail_domain_verified", locked, by, now, request, by="file" if by_file else "staff")
+            _note("mail_domain_verified", locked, by, now, request, shown_by="file" if by_file else "staff")
     except IntegrityError as error:
         raise Refused(_("This mail domain cannot be verified here. Please ask us."), kind="state") from error
 
