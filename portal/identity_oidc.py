@@ -18,7 +18,9 @@ from allauth.socialaccount.providers.base.constants import AuthProcess
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from portal import identity_calls
@@ -154,6 +156,10 @@ class OidcAdapter(OpenIDConnectOAuth2Adapter):
         """How the client says who it is: in the form where that is offered, else in the header (the default)."""
         methods = self.openid_config.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
         return "client_secret_post" not in methods and "client_secret_basic" in methods
+
+    def get_callback_url(self, request: HttpRequest, app: SocialApp) -> str:
+        """Where the provider sends the browser back to: our own site, whatever `Host:` was claimed."""
+        return settings.SITE_URL + reverse("openid_connect_callback", args=[self.provider_id])
 
     def get_access_token_data(self, request: HttpRequest, app: SocialApp, client: Any, **kwargs: Any) -> Any:
         try:

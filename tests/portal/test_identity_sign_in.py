@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 import time_machine
+from allauth.account.utils import perform_login
+from allauth.mfa.totp.internal.auth import TOTP
 from allauth.socialaccount.models import SocialAccount, SocialToken
 from django.contrib.sessions.models import Session
 from django.core import mail
@@ -186,19 +189,18 @@ def test_what_the_provider_says_of_factors_stands_in_the_session(client, row, ac
 
 
 def test_an_attempt_left_halfway_says_nothing_of_the_next_person(client, row, acme_idp, a2):
-    """Ada has a second factor here and goes away before it is asked; a2 then signs in by password."""
-    from allauth.mfa.totp.internal.auth import TOTP
-
+    """Ada has a second factor here and goes away before it is asked; a2 then signs in in the same browser."""
     person = User.objects.create_user("ada@acme.example", None, name="Ada")
     Membership.objects.create(user=person, organisation=row.organisation, role="member")
     TOTP.activate(person, "JBSWY3DPEHPK3PXP")
     answer = fake.sign_in(client, row, acme_idp, ada(amr=["mfa"]))
     assert "2fa" in answer["Location"]
     assert who(client) is None
-    client.post("/accounts/login/", {"login": a2.email, "password": PASSWORD})
-    assert who(client) == a2.pk
-    assert "idp_amr" not in client.session
-    assert "idp" not in client.session
+    request = client.get("/accounts/login/").wsgi_request
+    perform_login(request, a2, email_verification="none")
+    assert request.user == a2
+    assert "idp_amr" not in request.session
+    assert "idp" not in request.session
 
 
 # --- roles that follow ---
@@ -274,7 +276,9 @@ def test_a_manager_who_is_one_no_more_sees_what_new_people_see(client, row, acme
         ({"email_verified": True}, None),
     ],
 )
-def test_only_proper_addresses_of_the_own_domains_are_believed(client, row, nordwind_row, acme_idp, claims, code):
+def test_only_proper_addresses_of_the_own_domains_are_believed(
+    client, row, nordwind_row, acme_idp, claims, code
+):
     before = rows_of()
     answer = fake.sign_in(client, row, acme_idp, ada(**claims))
     if code:
@@ -369,7 +373,9 @@ def invite(row, a2, email="ada@acme.example", **fields):
     return made
 
 
-def test_an_invitation_opens_the_way_for_an_account_of_another_organisation(client, row, acme_idp, nordwind, a2):
+def test_an_invitation_opens_the_way_for_an_account_of_another_organisation(
+    client, row, acme_idp, nordwind, a2
+):
     person = User.objects.create_user("ada@acme.example", PASSWORD, name="Ada")
     Membership.objects.create(user=person, organisation=nordwind, role="member")
     invitation = invite(row, a2)
@@ -455,12 +461,8 @@ def test_a_symmetric_key_among_the_keys_is_of_no_use(client, row, acme_idp):
 
 
 def test_clocks_may_differ_by_a_minute(client, row, acme_idp):
-    with time_machine.travel(timezone.now() + timedelta(seconds=45), tick=False):
-        acme_idp.id_token_now = acme_idp.id_token()
-    asked = fake.begin(client, row)
-    import time as clock
-
-    acme_idp.claims = ada(nonce=asked["nonce"], iat=int(clock.time()) + 45, exp=int(clock.time()) - 45)
+    asked, now = fake.begin(client, row), int(timezone.now().timestamp())
+    acme_idp.claims = ada(nonce=asked["nonce"], iat=now + 45, exp=now - 45)
     fake.come_back(client, row, code="c", state=asked["state"])
     assert who(client) is not None
 
@@ -544,7 +546,9 @@ DOWN = requests.ConnectionError("secret words of a library")
         ("/userinfo", b"[]", "userinfo"),
     ],
 )
-def test_a_provider_that_is_down_or_talks_nonsense_ends_on_the_page(client, row, acme_idp, path, broken, code):
+def test_a_provider_that_is_down_or_talks_nonsense_ends_on_the_page(
+    client, row, acme_idp, path, broken, code
+):
     asked = fake.begin(client, row)
     acme_idp.claims, acme_idp.userinfo = ada(nonce=asked["nonce"]), {"sub": "ada-1"}
     acme_idp.broken = {path: broken}
@@ -667,13 +671,10 @@ def test_an_unknown_domain_is_answered_like_every_other_that_has_none(
     first = answers[0]
     for answer in answers:
         assert answer.status_code == 200
-        pages = [str(page.content).replace(page.context["csrf_token"][:0], "") for page in (answer, first)]
-        assert without_csrf(pages[0]) == without_csrf(pages[1])
+        assert without_csrf(str(answer.content)) == without_csrf(str(first.content))
 
 
 def without_csrf(text: str) -> str:
-    import re
-
     return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", text)
 
 
@@ -720,13 +721,13 @@ def test_a_right_password_is_answered_like_a_wrong_one(client, only_way, a1):
     )
     assert (right.status_code, wrong.status_code) == (200, 200)
     assert without_csrf(str(right.content)) == without_csrf(str(wrong.content))
-    assert "_auth_user_id" not in right.client.session if hasattr(right, "client") else True
+    assert not Session.objects.filter(session_key=right.client.session.session_key).exists() or (
+        "_auth_user_id" not in right.client.session
+    )
 
 
 def test_no_other_way_in_is_left_open(rf, client, only_way, a1):
     """A passkey, a code, a link: all of them pass the adapter."""
-    from allauth.account.utils import perform_login
-
     request = client.get("/accounts/login/").wsgi_request
     answer = perform_login(request, a1, email_verification="none")
     assert (answer.status_code, answer["Location"]) == (302, "/accounts/organisation/")
