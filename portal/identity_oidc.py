@@ -7,6 +7,7 @@ counts only for the same subject.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from typing import Any
 
@@ -77,25 +78,29 @@ def _check_discovery(found: dict[str, Any], issuer: str) -> None:
             raise Untrusted("discovery", words) from error
 
 
-def keys_of(found: dict[str, Any]) -> list[Any]:
-    """The issuer's public keys (jwt.PyJWK). Untrusted if there is none that can be used."""
+def keys_of(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The issuer's public keys as it publishes them. Untrusted if they cannot be read."""
     with identity_calls.session() as line:
         answer = line.get(found["jwks_uri"])
     try:
-        return list(jwt.PyJWKSet.from_dict(answer.json()).keys)
-    except (jwt.PyJWTError, requests.JSONDecodeError, AttributeError, TypeError, KeyError) as error:
+        keys = answer.json()["keys"]
+    except (requests.JSONDecodeError, TypeError, KeyError) as error:
         raise Untrusted("keys", _("its keys cannot be read")) from error
+    usable = [key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
+    if not usable:
+        raise Untrusted("keys", _("it publishes no keys"))
+    return usable
 
 
 def verified_claims(token: Any, found: dict[str, Any], client_id: str) -> dict[str, Any]:
     """What a signed ID token says. Untrusted unless it is the issuer's, for us, and of now."""
     try:
         header = jwt.get_unverified_header(token)
-        key = _key_for(header, keys_of(found))
+        key = key_for(header, keys_of(found))
         claims: dict[str, Any] = jwt.decode(
             token,
             key=key.key,
-            algorithms=[key.algorithm_name],
+            algorithms=[header["alg"]],
             issuer=found["issuer"],
             audience=client_id,
             leeway=LEEWAY,
@@ -107,17 +112,20 @@ def verified_claims(token: Any, found: dict[str, Any], client_id: str) -> dict[s
     return claims
 
 
-def _key_for(header: dict[str, Any], keys: list[Any]) -> Any:
-    """The key that the token names, of the algorithm that the token names: asymmetric ones only."""
+def key_for(header: dict[str, Any], keys: list[dict[str, Any]]) -> Any:
+    """The key (jwt.PyJWK) that the token names, for the algorithm that the token names: asymmetric ones only.
+
+    A key that says its algorithm or its use is taken at its word; what does not fit its type is no key for it.
+    """
     alg, kid = header.get("alg"), header.get("kid")
-    fitting = [
-        key
-        for key in keys
-        if key.algorithm_name == alg
-        and alg in ALGORITHMS
-        and key.public_key_use in (None, "sig")
-        and (kid is None or key.key_id == kid)
-    ]
+    if alg not in ALGORITHMS:
+        raise Untrusted("token", "Algorithm")
+    fitting = []
+    for each in keys:
+        is_named = kid is None or each.get("kid") == kid
+        if is_named and each.get("alg") in (None, alg) and each.get("use") in (None, "sig"):
+            with contextlib.suppress(jwt.PyJWTError):
+                fitting.append(jwt.PyJWK(each, algorithm=alg))
     if len(fitting) != 1:
         raise Untrusted("token", "NoSuchKey")
     return fitting[0]
@@ -162,10 +170,19 @@ class OidcAdapter(OpenIDConnectOAuth2Adapter):
         return settings.SITE_URL + reverse("openid_connect_callback", args=[self.provider_id])
 
     def get_access_token_data(self, request: HttpRequest, app: SocialApp, client: Any, **kwargs: Any) -> Any:
-        try:
-            return super().get_access_token_data(request, app, client, **kwargs)
-        except UNREADABLE as error:
-            raise Untrusted("unreadable") from error
+        """The answer to our code. Who we are is said in the form; where that does not do, in the header."""
+        for is_last in (False, True):
+            try:
+                return super().get_access_token_data(request, app, client, **kwargs)
+            except UNREADABLE as error:
+                raise Untrusted("unreadable") from error
+            except OAuth2Error as error:
+                if "invalid_client" not in str(error):
+                    raise
+                if is_last:
+                    raise Untrusted("client") from None  # the library's words hold the whole answer
+            client.basic_auth = not client.basic_auth
+        raise AssertionError("the last try returns or raises")
 
     def parse_token(self, data: Any) -> Any:
         try:

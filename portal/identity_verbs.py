@@ -313,7 +313,7 @@ def try_provider(
         raise Refused(reason, kind="permission")
     try:
         found = identity_oidc.discovery(provider.server_url)
-        keys = [key for key in identity_oidc.keys_of(found) if key.algorithm_name in identity_oidc.ALGORITHMS]
+        keys = [key for key in identity_oidc.keys_of(found) if key.get("kty") in ("RSA", "EC", "OKP")]
     except identity_oidc.Untrusted as error:
         raise Refused(_("It does not work: %(reason)s.") % {"reason": error.detail}, kind="state") from error
     except requests.RequestException as error:

@@ -38,6 +38,9 @@ REASONS = {
         TRY_AGAIN,
         400,
     ),
+    "client": Reason(
+        _("Your organisation's identity provider does not know the portal any more."), TELL_YOUR_IT, 502
+    ),
     "nonce": Reason(_("The answer belongs to another sign-in."), TRY_AGAIN, 400),
     "again": Reason(_("Two sign-ins came at the same moment."), TRY_AGAIN, 409),
     "unreachable": Reason(_("Your organisation's identity provider cannot be reached."), TELL_YOUR_IT, 502),
@@ -85,6 +88,7 @@ REASONS = {
 
 # What a manager reads of a refusal, where the page of the person says less.
 FOR_MANAGERS = {
+    "client": _("The identity provider does not take the client ID and secret that are set here."),
     "foreign_account": _("The account's own address is not of your verified mail domains."),
     "staff": _("The address belongs to the support staff, who never come in this way."),
     "inactive": _("The account is switched off."),

@@ -48,13 +48,19 @@ def populate(said: dict) -> None:
         scope=["openid", "profile", "email", "groups"],
         token_endpoint_auth_method=said["method"],
     )
+    Backend.instance.save(client)
     client.audience = [client]
     Backend.instance.save(client)
     arrange(said["groups"])
 
 
 def arrange(groups: dict[str, list[str]]) -> None:
-    """Make the groups what is said; Canaille has no empty ones."""
+    """Make the groups what is said (Canaille has no empty ones), and forget codes that nobody came for.
+
+    Its memory backend, asked for a code of a client, also finds the client's other codes.
+    """
+    for code in Backend.instance.query(models.AuthorizationCode):
+        Backend.instance.delete(code)
     for name, members in groups.items():
         found = Backend.instance.query(models.Group, display_name=name)
         group = found[0] if found else models.Group(display_name=name)

@@ -32,8 +32,10 @@ from portal.models import (
     Announcement,
     ApiToken,
     Endpoint,
+    IdentityProvider,
     Membership,
     Organisation,
+    OrganisationDomain,
     OutboxMessage,
     Service,
     ServiceSubscription,
@@ -54,9 +56,13 @@ VERDICTS = {
         / announcements/ incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/
         maintenance/calendar/ maintenance/freezes/ profile/ sla/ status/ reports/
         reports/{month}/ reports/{month}/csv/ reports/{month}/pdf/ channels/ channels/format/
+        identity/
     """,
     # the same for managers only: 403 for others
-    "manager page": "channels/new/",
+    "manager page": """
+        channels/new/
+        identity/domains/new/ identity/providers/new/
+    """,
     # a page of somebody's object: 404 for strangers
     "object": """
         incidents/{reference}/ incidents/{reference}/attachments/{pk}/ incidents/{reference}/confirmation/
@@ -80,6 +86,7 @@ VERDICTS = {
         maintenance/{reference}/rca/comments/ maintenance/{reference}/rca/pdf/
         channels/{key}/ channels/{key}/change/ channels/{key}/rotation/ channels/{key}/removal/
         channels/{key}/log/{pk}/
+        identity/domains/{pk}/ identity/providers/{key}/ identity/providers/{key}/change/
     """,
     # the same two of the API
     "api": """
@@ -149,6 +156,7 @@ VERDICTS = {
         accounts/3rdparty/login/error/ accounts/3rdparty/signup/ accounts/social/connections/
         accounts/social/login/cancelled/ accounts/social/login/error/ accounts/social/signup/
         accounts/oidc/{provider_id}/login/ accounts/oidc/{provider_id}/login/callback/
+        accounts/organisation/
     """,
     # for alarm sources and their own tokens: nobody else comes in, signed in or not
     "source": "api/v1/alarms/alertmanager/ api/v1/alarms/generic/ api/v1/alarms/grafana/",
@@ -270,6 +278,23 @@ def their_webhooks(theirs):
     return made
 
 
+def their_sign_in(organisation):
+    """Nordwind's mail domain and identity provider; all but the key is canary."""
+    domain = OrganisationDomain.objects.create(
+        organisation=organisation, domain=f"{CANARY}.example", created_at=T0
+    )
+    provider = IdentityProvider.objects.create(
+        organisation=organisation,
+        key="idp-theirs",
+        name=CANARY,
+        server_url=f"https://{CANARY}.example",
+        client_id=CANARY,
+        client_secret=CANARY,
+        created_at=T0,
+    )
+    return domain, provider
+
+
 def dead_feed(person):
     """The address of a feed that was replaced since."""
     token = invitations.rotate_feed(person, now=T0)
@@ -291,6 +316,7 @@ def publish_rcas(made, window, author):
 def names(theirs):
     """Nordwind's values for every parameter of the URLconf, by the part of the address before it."""
     window, hooks = their_window(theirs), their_webhooks(theirs)
+    domain, provider = their_sign_in(theirs.organisation)
     publish_rcas(theirs, window, agent("author@briqmind.example", "Aut Or"))
     rows = {
         model._meta.model_name: model._base_manager.order_by("-pk").first() for model in apps.get_models()
@@ -333,6 +359,8 @@ def names(theirs):
         "admin": "incidents",
         "confirm-email": "MQ:1a:b",
         "oidc": "no-provider",
+        "domains": domain.pk,
+        "providers": provider.key,
         "key": f"{int_to_base36(theirs.reporter_id)}-abc-def",
         **{name: channel(theirs.organisation, name, name=CANARY).key for name in ("slack", "mattermost")},
     }
