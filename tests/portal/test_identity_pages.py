@@ -320,19 +320,20 @@ def test_verbs_ask_for_the_role_themselves(row, acme, a1, b1, g1):
     now, domain = timezone.now(), OrganisationDomain.objects.get()
     values = {"name": "x", "server_url": "https://x.example", "client_id": "x", "default_role": "viewer"}
     values |= {"default_visibility": "all", "joins_people": True, "is_required": False}
+    given = {"values": values, "groups": {}}
+    verbs = [
+        (identity_verbs.add_domain, acme, {"domain": "new.example"}),
+        (identity_verbs.check_domain, domain, {}),
+        (identity_verbs.remove_domain, domain, {}),
+        (identity_verbs.create_provider, acme, given),
+        (identity_verbs.change_provider, row, given),
+        (identity_verbs.switch_provider, row, {"on": False}),
+        (identity_verbs.try_provider, row, {}),
+    ]
     for person in (a1, b1, g1):
-        about = {"by": person, "now": now}
-        for verb in (
-            lambda: identity_verbs.add_domain(acme, domain="new.example", **about),
-            lambda: identity_verbs.check_domain(domain, **about),
-            lambda: identity_verbs.remove_domain(domain, **about),
-            lambda: identity_verbs.create_provider(acme, values=values, groups={}, **about),
-            lambda: identity_verbs.change_provider(row, values=values, groups={}, **about),
-            lambda: identity_verbs.switch_provider(row, on=False, **about),
-            lambda: identity_verbs.try_provider(row, **about),
-        ):
+        for verb, subject, more in verbs:
             with pytest.raises(Refused) as refused:
-                verb()
+                verb(subject, by=person, now=now, **more)
             assert refused.value.kind == "permission"
 
 
