@@ -37,13 +37,12 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
     def list_apps(
         self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
     ) -> list[SocialApp]:
-        """The active providers as allauth's apps, never saved; none of settings, none of its own table."""
-        rows = identity.active_providers().filter(protocol=IdentityProvider.Protocol.OIDC)
-        if provider and provider != OIDC:
-            rows = rows.filter(key=provider)
-        if client_id:
-            rows = rows.filter(client_id=client_id)
-        return [app_of(row) for row in rows]
+        """The active provider of this key as allauth's app, never saved; nothing of settings or its own table.
+
+        Without a key there is none: a list of them all would tell who our customers are.
+        """
+        rows = identity.active_providers().filter(protocol=IdentityProvider.Protocol.OIDC, key=provider or "")
+        return [app_of(row) for row in (rows.filter(client_id=client_id) if client_id else rows)]
 
     def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> OidcProvider:
         return OidcProvider(request, app=self.get_app(request, provider=provider, client_id=client_id))

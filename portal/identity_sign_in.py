@@ -15,8 +15,9 @@ from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.providers.base.constants import AuthProcess
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
@@ -68,6 +69,13 @@ def way_to(
     address = answer["Location"]
     context = {"address": address, "host": urlsplit(address).netloc}
     return render(request, "portal/identity/on_the_way.html", context)
+
+
+@login_required
+@never_cache
+def no_connections(request: HttpRequest) -> HttpResponse:
+    """In place of the library's page of connected accounts: here a binding is made by signing in, and stays."""
+    return redirect("profile")
 
 
 def active(key: str) -> IdentityProvider:

@@ -38,6 +38,7 @@ urlpatterns = [
     ),
     path("accounts/organisation/", identity_sign_in.organisation_sign_in, name="identity-sign-in"),
     # allauth's names and addresses, by our stricter views
+    path("accounts/3rdparty/", identity_sign_in.no_connections, name="socialaccount_connections"),
     path("accounts/oidc/<slug:provider_id>/login/", identity_sign_in.oidc_login, name="openid_connect_login"),
     path(
         "accounts/oidc/<slug:provider_id>/login/callback/",

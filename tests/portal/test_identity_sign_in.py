@@ -12,9 +12,11 @@ import requests
 import time_machine
 from allauth.account.utils import perform_login
 from allauth.mfa.totp.internal.auth import TOTP
+from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.models import SocialAccount, SocialToken
 from django.contrib.sessions.models import Session
 from django.core import mail
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
 
@@ -770,8 +772,21 @@ def test_a_password_is_good_again_where_the_provider_is_not_the_only_way(client,
 def test_a_binding_is_not_taken_off(client, row, acme_idp):
     fake.sign_in(client, row, acme_idp, ada())
     bound = SocialAccount.objects.get()
-    client.post("/accounts/3rdparty/", {"account": bound.pk})
+    answer = client.post("/accounts/3rdparty/", {"account": bound.pk})
+    assert answer["Location"] == "/profile/"
+    with pytest.raises(ValidationError):
+        get_adapter().validate_disconnect(bound, [bound])
     assert SocialAccount.objects.filter(pk=bound.pk).exists()
+
+
+def test_no_page_of_the_library_lists_the_providers(client, row, nordwind_row, a1, rf):
+    adapter = get_adapter()
+    assert adapter.list_apps(rf.get("/")) == []
+    assert adapter.list_apps(rf.get("/"), provider="openid_connect") == []
+    assert [app.provider_id for app in adapter.list_apps(rf.get("/"), provider=row.key)] == [row.key]
+    client.force_login(a1)
+    for page in ("/accounts/3rdparty/", "/accounts/login/", "/accounts/3rdparty/signup/"):
+        assert "Nordwind" not in client.get(page, follow=True).content.decode()
 
 
 def test_nobody_signs_up_by_the_library_s_form(client, row):
