@@ -4,6 +4,7 @@ PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(
 BIN := .venv/bin
 STAMP := .venv/.installed
 FOREIGN := .venv-foreign
+IDP := .venv-idp
 PYTEST := DEBUG=true FAIL_ON_SKIP=$(FAIL_ON_SKIP) $(BIN)/python -m pytest -q
 
 .PHONY: help install run test test-browser test-faults test-foreign score-mail audit lint format messages lock
@@ -43,7 +44,13 @@ $(FOREIGN)/.installed: tests/foreign/requirements.lock $(STAMP)
 	@$(FOREIGN)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/foreign/requirements.lock
 	@touch $@
 
-test-foreign: install $(FOREIGN)/.installed ## Read our maintenance notices with the network industry's parser
+$(IDP)/.installed: tests/foreign/idp_requirements.lock $(STAMP)
+	@test -x $(IDP)/bin/python || $(BIN)/python -m venv $(IDP)
+	@echo "Installing an identity provider ..."
+	@$(IDP)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/foreign/idp_requirements.lock
+	@touch $@
+
+test-foreign: install $(FOREIGN)/.installed $(IDP)/.installed ## Check ourselves with programs of others: a parser of notices, an identity provider
 	$(PYTEST) -m foreign
 
 score-mail: install ## Score how mails are read, on the project's corpus
@@ -63,9 +70,10 @@ format: install ## Format the code
 	$(BIN)/ruff format .
 
 messages: install ## Update and compile the translations
-	DEBUG=true $(BIN)/python manage.py makemessages -v 0 -l tr --no-location --no-obsolete --ignore .venv --ignore .venv-foreign --ignore var --ignore tests --ignore bench
-	DEBUG=true $(BIN)/python manage.py compilemessages -v 0 -l tr --ignore .venv --ignore .venv-foreign --ignore var
+	DEBUG=true $(BIN)/python manage.py makemessages -v 0 -l tr --no-location --no-obsolete --ignore .venv --ignore .venv-foreign --ignore .venv-idp --ignore var --ignore tests --ignore bench
+	DEBUG=true $(BIN)/python manage.py compilemessages -v 0 -l tr --ignore .venv --ignore .venv-foreign --ignore .venv-idp --ignore var
 
 lock: ## Resolve the pinned set anew (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	uv pip compile tests/foreign/requirements.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o tests/foreign/requirements.lock
+	uv pip compile tests/foreign/idp_requirements.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o tests/foreign/idp_requirements.lock

@@ -22,12 +22,12 @@ from django.contrib import messages
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone, translation
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import ngettext
 
-from portal import known_browsers, second_factor
+from portal import identity, identity_session, known_browsers, second_factor
 from portal.login_address import is_received_here
 from portal.login_address import validate_login_address as validate_login_address
 from portal.middleware import choices, zone_info
@@ -110,12 +110,17 @@ class AccountAdapter(DefaultAccountAdapter):
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         """The active person whose password this is. Somebody inactive is refused like a stranger."""
         user = super().authenticate(request, **credentials)
+        if isinstance(user, User) and identity.required_provider_of(user):
+            return None  # the same answer as for a wrong password
         return user if user is not None and may_sign_in(user) else None
 
     def pre_login(self, request: HttpRequest, user: AbstractBaseUser, **kwargs: Any) -> HttpResponse | None:
         """The last door of every way in: password, passkey and identity provider."""
         if not may_sign_in(user):
             return self.respond_user_inactive(request, user)
+        identity_session.forget_others(request, user)
+        if identity.required_provider_of(user) and not identity_session.is_coming(request, user):
+            return redirect("identity-sign-in")
         request.has_signed_in_before = user.last_login is not None  # type: ignore[attr-defined]
         return super().pre_login(request, user, **kwargs)
 
@@ -153,11 +158,20 @@ class AccountAdapter(DefaultAccountAdapter):
         try:
             with translation.override(language), timezone.override(zone_info(zone)):
                 whole = context | links | {"current_site": site, "email": email}
-                self.render_mail(template_prefix, email, whole).send()
+                whole["sign_in_url"] = settings.SITE_URL + "/accounts/organisation/"
+                self.render_mail(_mail_for(template_prefix, person), email, whole).send()
         except (OSError, smtplib.SMTPException) as error:
             logger.error("The mail %s could not be sent: %s", template_prefix, error)
         if template_prefix in ASKED_BY_STRANGERS:
             time.sleep(max(0.0, ANSWER_SECONDS - (time.perf_counter() - started)))
+
+
+def _mail_for(template_prefix: str, person: User | None) -> str:
+    """Whoever signs in by an identity provider only is told so in place of a link to a new password."""
+    is_reset = template_prefix == "account/email/password_reset_key"
+    if is_reset and person and identity.required_provider_of(person):
+        return "portal/identity/email/by_provider"
+    return template_prefix
 
 
 def on_our_site(url: str) -> str:

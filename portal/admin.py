@@ -22,7 +22,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from portal import announcement_desk, audit_desk, calendars, endpoint_desk, second_factor, sessions
+from portal import (
+    announcement_desk,
+    audit_desk,
+    calendars,
+    endpoint_desk,
+    identity_desk,
+    second_factor,
+    sessions,
+)
 from portal.access import is_agent, person_of
 from portal.admin_base import (
     ADMINISTRATOR_WRITES,
@@ -47,7 +55,12 @@ from portal.models import (
     User,
 )
 
-__all__ = ["announcement_desk", "audit_desk", "endpoint_desk"]  # their pages register themselves
+__all__ = [
+    "announcement_desk",
+    "audit_desk",
+    "endpoint_desk",
+    "identity_desk",
+]  # their pages register themselves
 
 
 def to_the_desk(request: HttpRequest, extra_context: Any = None) -> HttpResponse:

@@ -85,6 +85,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "portal.middleware.safe_answers",
     "portal.sessions.sessions_end",
+    "portal.identity_session.provider_sessions",
     "portal.middleware.person_zone_and_language",
     "portal.middleware.designed_not_found",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -149,6 +150,12 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "portal.passwords.OwnWordsValidator"},
 ]
 ACCOUNT_ADAPTER = "portal.accounts.AccountAdapter"
+SOCIALACCOUNT_ADAPTER = "portal.identity_adapter.SocialAccountAdapter"
+SOCIALACCOUNT_STORE_TOKENS = False  # nothing is asked of an identity provider after the sign-in
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_AUTO_SIGNUP = False
+# Who came by an identity provider comes back to it after so many seconds: what it took away is gone by then.
+IDENTITY_SESSION_SECONDS = env.int("IDENTITY_SESSION_SECONDS", default=8 * 60 * 60)
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
@@ -311,6 +318,8 @@ CELERY_BEAT_SCHEDULE = {
 }
 # Where plans name no conference of their own: https, with {key}; empty: bridges have no conference.
 BRIDGE_CONFERENCE_URL = env.str("BRIDGE_CONFERENCE_URL", default="")
+# Identity providers on an inner network, as host or host:port; all else there is refused, and plain http, too.
+IDENTITY_ALLOWED_HOSTS = [host.strip().lower() for host in env.list("IDENTITY_ALLOWED_HOSTS", default=[])]
 OUTBOX_LEASE_SECONDS = env.int("OUTBOX_LEASE_SECONDS", default=120)
 # Receivers of webhooks on an inner network, as host or host:port; all else there is refused.
 WEBHOOK_ALLOWED_HOSTS = [host.strip().lower() for host in env.list("WEBHOOK_ALLOWED_HOSTS", default=[])]

@@ -64,7 +64,7 @@ def call(url: str, content: bytes, headers: dict[str, str]) -> Answer:
     try:
         with limit.limit(TOTAL_SECONDS):
             target = guard.check(url)
-            with contextlib.closing(_line(target, limit)) as line:
+            with contextlib.closing(open_line(target, limit)) as line:
                 answer = _ask(target, line, content, headers)
     except guard.Refused as error:
         raise Permanent(str(error)) from error
@@ -88,7 +88,7 @@ def accepted(answer: Answer) -> Answer:
     raise Temporary(answer.said, retry_after=answer.retry_after)
 
 
-def _line(target: guard.Target, limit: Guard) -> socket.socket:
+def open_line(target: guard.Target, limit: Guard) -> socket.socket:
     """The line to the target, encrypted for https, and watched."""
     line = guard.connect(target)
     limit.watch(line)

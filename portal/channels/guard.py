@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -67,8 +68,11 @@ class Target:
         return f"{self.scheme}://{self.netloc}/"
 
 
-def check(url: str) -> Target:
-    """Read an address without asking a resolver. Refused with the reason if no webhook may go there."""
+def check(url: str, allowed: Collection[str] | None = None) -> Target:
+    """Read an address without asking a resolver. Refused with the reason if no webhook may go there.
+
+    `allowed` names hosts inside that may be asked all the same; None is WEBHOOK_ALLOWED_HOSTS.
+    """
     parts, port = _split(url)
     if parts.scheme not in DEFAULT_PORTS:
         raise Refused(_("The address must begin with https://."))
@@ -76,7 +80,7 @@ def check(url: str) -> Target:
         raise Refused(_("The address must not hold a name or a password."))
     host, port = parts.hostname or "", DEFAULT_PORTS[parts.scheme] if port is None else port
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    target = Target(parts.scheme, host, port, path, is_allowed=_is_named(host, port))
+    target = Target(parts.scheme, host, port, path, is_allowed=_is_named(host, port, allowed))
     if not target.is_allowed:
         _check_scheme_and_port(target)
         _check_host(target.host)
@@ -93,10 +97,11 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
         raise Refused(_("This is not an address.")) from error
 
 
-def _is_named(host: str, port: int) -> bool:
+def _is_named(host: str, port: int, allowed: Collection[str] | None) -> bool:
     """Whether the installation names this host, or this host and port, as a receiver."""
+    named = settings.WEBHOOK_ALLOWED_HOSTS if allowed is None else allowed
     name = f"[{host}]" if ":" in host else host
-    return bool(host) and not {name, f"{name}:{port}"}.isdisjoint(settings.WEBHOOK_ALLOWED_HOSTS)
+    return bool(host) and not {name, f"{name}:{port}"}.isdisjoint(named)
 
 
 def _check_scheme_and_port(target: Target) -> None:

@@ -34,8 +34,10 @@ from portal.models import (
     Announcement,
     ApiToken,
     Endpoint,
+    IdentityProvider,
     Membership,
     Organisation,
+    OrganisationDomain,
     OutboxMessage,
     Service,
     ServiceSubscription,
@@ -56,11 +58,13 @@ VERDICTS = {
         / announcements/ incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/
         maintenance/calendar/ maintenance/freezes/ profile/ sla/ status/ reports/
         reports/{month}/ reports/{month}/csv/ reports/{month}/pdf/ channels/ channels/format/
+        identity/
     """,
     # the same for managers only: 403 for others
     "manager page": """
         channels/new/
         audit/ audit/csv/ audit/jsonl/
+        identity/domains/new/ identity/providers/new/
     """,
     # a page of somebody's object: 404 for strangers
     "object": """
@@ -85,6 +89,7 @@ VERDICTS = {
         maintenance/{reference}/rca/comments/ maintenance/{reference}/rca/pdf/
         channels/{key}/ channels/{key}/change/ channels/{key}/rotation/ channels/{key}/removal/
         channels/{key}/log/{pk}/
+        identity/domains/{pk}/ identity/providers/{key}/ identity/providers/{key}/change/
     """,
     # the same two of the API
     "api": """
@@ -158,6 +163,7 @@ VERDICTS = {
         accounts/3rdparty/login/error/ accounts/3rdparty/signup/ accounts/social/connections/
         accounts/social/login/cancelled/ accounts/social/login/error/ accounts/social/signup/
         accounts/oidc/{provider_id}/login/ accounts/oidc/{provider_id}/login/callback/
+        accounts/organisation/
     """,
     # for alarm sources and their own tokens: nobody else comes in, signed in or not
     "source": "api/v1/alarms/alertmanager/ api/v1/alarms/generic/ api/v1/alarms/grafana/",
@@ -279,6 +285,23 @@ def their_webhooks(theirs):
     return made
 
 
+def their_sign_in(organisation):
+    """Nordwind's mail domain and identity provider; all but the key is canary."""
+    domain = OrganisationDomain.objects.create(
+        organisation=organisation, domain=f"{CANARY}.example", created_at=T0
+    )
+    provider = IdentityProvider.objects.create(
+        organisation=organisation,
+        key="idp-theirs",
+        name=CANARY,
+        server_url=f"https://{CANARY}.example",
+        client_id=CANARY,
+        client_secret=CANARY,
+        created_at=T0,
+    )
+    return domain, provider
+
+
 def dead_feed(person):
     """The address of a feed that was replaced since."""
     token = invitations.rotate_feed(person, now=T0)
@@ -300,6 +323,7 @@ def publish_rcas(made, window, author):
 def names(theirs):
     """Nordwind's values for every parameter of the URLconf, by the part of the address before it."""
     window, hooks = their_window(theirs), their_webhooks(theirs)
+    domain, provider = their_sign_in(theirs.organisation)
     publish_rcas(theirs, window, agent("author@briqmind.example", "Aut Or"))
     passkey = Authenticator.objects.create(user=theirs.reporter, type="webauthn", data={"name": CANARY})
     device = UserSession.objects.create(
@@ -348,6 +372,8 @@ def names(theirs):
         "oidc": "no-provider",
         "keys": passkey.pk,
         "sessions": device.pk,
+        "domains": domain.pk,
+        "providers": provider.key,
         "key": f"{int_to_base36(theirs.reporter_id)}-abc-def",
         **{name: channel(theirs.organisation, name, name=CANARY).key for name in ("slack", "mattermost")},
     }

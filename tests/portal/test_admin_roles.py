@@ -34,7 +34,10 @@ from portal.models import (
     CalendarVersion,
     DeliveryAttempt,
     Endpoint,
+    GroupRole,
+    IdentityProvider,
     Organisation,
+    OrganisationDomain,
     OutboxMessage,
     OwnDay,
     Service,
@@ -71,7 +74,9 @@ portal.announcement           vac-   vac-   vac-   vac-
 portal.businesscalendar       v---   v---   vac-   vac-
 portal.calendarversion        v---   v---   va--   va--
 portal.endpoint               v---   v---   vac-   vac-
+portal.identityprovider       v---   v---   vac-   vac-
 portal.organisation           v---   v---   vac-   vac-
+portal.organisationdomain     v---   v---   vacd   vacd
 portal.outboxmessage          v---   v---   v---   v---
 portal.service                v---   v---   vac-   vac-
 portal.user                   v---   v---   v---   vac-
@@ -90,6 +95,7 @@ incidents.slapolicyversion incidents.slatarget  v---   v---   vacd   vacd
 portal.businesscalendar portal.calendarversion  v---   v---   v---   v---
 portal.calendarversion portal.ownday            v---   v---   v---   v---
 portal.calendarversion portal.specialdate       v---   v---   v---   v---
+portal.identityprovider portal.grouprole        v---   v---   vacd   vacd
 portal.organisation portal.membership           v---   v---   vacd   vacd
 portal.outboxmessage portal.deliveryattempt     v---   v---   v---   v---
 portal.organisation portal.servicesubscription  v---   v---   vacd   vacd
@@ -99,6 +105,7 @@ ACTIONS = """
 incidents.alarmsource make_token   no     no    yes   yes
 portal.endpoint make_a_new_secret  no     no    yes   yes
 portal.endpoint send_a_test        no     no    yes   yes
+portal.organisationdomain vouch    no     no    yes   yes
 portal.outboxmessage replay        no     yes   yes   yes
 portal.outboxmessage send_again    no     yes   yes   yes
 """
@@ -110,7 +117,10 @@ declare_major    no     yes   yes   yes
 add_note         yes    yes   yes   yes
 """
 ROLES = ["agent", "duty", "head", "administrator"]
-SECRETS = {"password", "digest", "token_digest", "token_key", "token", "data", "secret", "session_data"}
+SECRETS = {"password", "digest", "token_digest", "token_key", "token", "data", "secret", "session_data"} | {
+    "client_secret",
+    "challenge",
+}
 PLAN_TABS = ["rules", "steps", "rules-2", "steps-2", "rules-3", "steps-3"]  # a tab for each level's rows
 COUNTLESS = {"INITIAL_FORMS": "0", "TOTAL_FORMS": "0", "MIN_NUM_FORMS": "0", "MAX_NUM_FORMS": "1000"}
 
@@ -180,6 +190,17 @@ def world(people, a1, b1):
         channel="portal",
     )
     announcing.write(by=people["agent"], now=T0, title="Draft", text="Draft", audience="all")
+    OrganisationDomain.objects.create(organisation=made.organisation, domain="acme.example", created_at=T0)
+    provider = IdentityProvider.objects.create(
+        organisation=made.organisation,
+        key="idp-acme",
+        name="Login",
+        server_url="https://login.acme.example",
+        client_id="portal",
+        client_secret="hush-hush",
+        created_at=T0,
+    )
+    GroupRole.objects.create(provider=provider, group="support", role="member")
     quiet = calendars.new_version(BusinessCalendar.objects.create(name="Quiet"), now=T0, by=None)
     OwnDay.objects.create(version=quiet, day=T0.date(), name="Move")
     SpecialDate.objects.create(version=quiet, day=T0.date(), name="Move")
@@ -299,6 +320,19 @@ def bodies(world):
             "url": "https://hooks.example.com/new",
             "is_active": "on",
         },
+        "portal.identityprovider": {
+            "organisation": world["portal.organisation"].pk,
+            "name": "New",
+            "server_url": "https://sso.acme.example",
+            "client_id": "new",
+            "default_role": "viewer",
+            "default_visibility": "all",
+        }
+        | formset("group_roles"),
+        "portal.organisationdomain": {
+            "organisation": world["portal.organisation"].pk,
+            "domain": "new.example",
+        },
         "portal.organisation": {"name": "New", "slug": "new", "language": "en", "time_zone": "Europe/Berlin"}
         | formset("memberships")
         | formset("subscriptions"),
@@ -393,6 +427,7 @@ def inline_fields(world, b1):
         "portal.specialdate": {"day": "2026-03-04", "name": "Forged", "spans": "[]"},
         "portal.deliveryattempt": {"milliseconds": "1", "is_accepted": "on", "answer": "Forged"}
         | {"at_0": "2026-03-03", "at_1": "10:00:00"},
+        "portal.grouprole": {"group": "forged", "role": "manager"},
         "portal.membership": {"user": b1.pk, "role": "manager", "visibility": "all"},
         "portal.servicesubscription": {"service": third.pk},
     }

@@ -243,7 +243,11 @@ def test_a_lost_factor_is_removed_by_an_administrator_audited_and_told(
         )
     assert not Authenticator.objects.filter(user=a1).exists()
     entry = AuditEntry.objects.get(kind="factor_reset_by_staff")
-    assert (entry.by, entry.subject, entry.facts) == (root, f"person/{a1.pk}", {"type": "totp"})
+    assert (entry.by, entry.subject, entry.facts) == (
+        root,
+        f"person/{a1.pk}",
+        {"person": a1.pk, "type": "totp"},
+    )
     assert [message.to for message in mail.outbox] == [[a1.email]]
     assert theirs.get("/profile/").status_code == 302
 
