@@ -9,6 +9,7 @@ class IncidentsConfig(AppConfig):
     def ready(self) -> None:
         from incidents import (  # noqa: PLC0415 (needs loaded models)
             checks,
+            leaving,
             notify,
             oncall,
             rca_notify,
@@ -24,6 +25,7 @@ class IncidentsConfig(AppConfig):
 
         assert checks  # importing registers them
         notify.register()
+        leaving.register()
         audiences.ask_rota(oncall.on_duty)
         rca_notify.register()
         webhook_events.register()

@@ -22,7 +22,7 @@ from incidents.models import (
     StatusUpdate,
 )
 from incidents.standard import Situation, update_form
-from portal.models import User
+from portal.models import Team, User
 from portal.standard_form import StandardForm
 
 
@@ -45,13 +45,16 @@ class Rows:
         self.contests = rows(Contest.objects.all(), "contest")
         self.releases = rows(Release.objects.all(), "release")
         self.versions = rows(ArticleVersion.objects.select_related("article"), "article_version")
-        self.incidents = rows(Incident.objects.visible_to(user), "duplicate_of")
         people = {event.payload.get("engineer") for event in events}
         people |= {event.payload.get("assignee_to") for event in events}
         for event in events:
             people |= {*event.payload.get("people", ()), *event.payload.get("escalated_to", ())}
-            people.add(event.payload.get("person"))
+            people |= {event.payload.get("person"), event.payload.get("person_id")}
+            if event.kind == "reporter_changed":
+                people.add(event.payload["to_id"])
             people.add(event.payload.get("person_to"))
+        moved = {event.payload["to_id"] for event in events if event.kind == "team_changed"}
+        self.teams = Team.objects.in_bulk(moved - {None})
         self.alarms = rows(Alarm.objects.all(), "alarm")
         self.bridges = self._unsummed(events)
         agreed = [event.payload["step"] for event in events if event.kind.startswith("bridge_step_")]
