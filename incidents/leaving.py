@@ -13,9 +13,10 @@ def open_work(person: User, organisation: Organisation) -> int:
 
 
 def leave(leaving: Leaving) -> None:
-    by = {"by": leaving.by, "now": leaving.now, "channel": leaving.channel}
-    actions.transfer_incidents(leaving.person, leaving.organisation, to=leaving.to, **by)
-    actions.stop_watching(leaving.person, leaving.organisation, **by)
+    person, organisation, by, now = leaving.person, leaving.organisation, leaving.by, leaving.now
+    channel = leaving.channel
+    actions.transfer_incidents(person, organisation, to=leaving.to, by=by, now=now, channel=channel)
+    actions.stop_watching(person, organisation, by=by, now=now, channel=channel)
 
 
 def register() -> None:

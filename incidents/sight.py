@@ -17,7 +17,8 @@ def who_may_see(incident: Incident, **membership: object) -> QuerySet[User]:
 
     `membership` narrows by columns of the membership in this organisation, such as `is_p1_contact=True`.
     """
-    own = Q(user=incident.reporter_id) | Q(user__in=_watchers(incident))
+    watching = Watcher.objects.filter(incident=incident.pk).values("person")
+    own = Q(user=incident.reporter_id) | Q(user__in=watching)
     seeing = Q(visibility=Visibility.ALL) | own
     if incident.team_id is not None:
         seeing |= Q(visibility=Visibility.TEAM, team=incident.team_id)
@@ -25,10 +26,6 @@ def who_may_see(incident: Incident, **membership: object) -> QuerySet[User]:
         seeing, organisation=incident.organisation_id, organisation__is_active=True, **membership
     )
     return User.objects.filter(is_active=True, pk__in=rows.values("user")).order_by("pk")
-
-
-def _watchers(incident: Incident) -> QuerySet[Watcher]:
-    return Watcher.objects.filter(incident=incident.pk).values("person")
 
 
 def writers_who_may_see(incident: Incident) -> QuerySet[User]:

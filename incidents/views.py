@@ -35,6 +35,7 @@ from incidents.timeline_view import timeline_items
 from maintenance import window_view
 from portal import access
 from portal.access import person_of
+from portal.chosen import chosen_organisation
 from portal.models import Organisation
 from portal.uploads import serve_attachment
 
@@ -54,7 +55,7 @@ def get_incident(request: HttpRequest, reference: str) -> Incident:
 @require_safe
 def incident_list(request: HttpRequest) -> HttpResponse:
     form = FilterForm(request.GET or None, user=person_of(request))
-    found = form.apply(Incident.objects.visible_to(person_of(request)))
+    found = form.apply(Incident.objects.visible_to(person_of(request)).filter(**only_chosen(request)))
     found = bridge_view.with_open_bridge(found).select_related("organisation", "assignee")
     found = found.prefetch_related("services").order_by(*form.order)
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
@@ -70,6 +71,12 @@ def incident_list(request: HttpRequest) -> HttpResponse:
         "running_windows": window_view.running_for(person_of(request)),
     }
     return render(request, "incidents/list.html", context)
+
+
+def only_chosen(request: HttpRequest) -> dict[str, Organisation]:
+    """The filter that the person set in the header: one of their organisations, or none."""
+    chosen = chosen_organisation(request)
+    return {"organisation": chosen} if chosen else {}
 
 
 def filter_words(request: HttpRequest, form: FilterForm) -> list[dict[str, str]]:
@@ -153,7 +160,10 @@ def file_incident(request: HttpRequest, form: OpenForm) -> Incident | None:
 def new_context(request: HttpRequest, form: OpenForm) -> dict[str, Any]:
     """The form, and each level with what is promised to the organisation that the report is for."""
     choices = form.fields["organisation"].queryset  # type: ignore[attr-defined]
-    chosen = choices.filter(slug=request.GET.get("organisation", "")).first() or choices[0]
+    asked = request.GET.get("organisation", "").replace("\0", "")
+    preferred = chosen_organisation(request)
+    named = asked or (preferred.slug if preferred else "")
+    chosen = choices.filter(slug=named).first() or choices[0]
     if not form.is_bound:
         form.initial["organisation"] = chosen.pk
     return {

@@ -3,8 +3,17 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from portal import announcement_views, endpoint_views, health, views
+from portal import (
+    announcement_views,
+    endpoint_views,
+    health,
+    invitation_views,
+    people_api,
+    people_views,
+    views,
+)
 from portal.announcement_api import router as announcement_router
+from portal.chosen import choose
 from portal.home import home
 from portal.public_status import public_status
 from portal.status import service_status, status, subscription
@@ -26,12 +35,22 @@ urlpatterns = [
     path("channels/<uuid:key>/rotation/", endpoint_views.endpoint_rotation, name="channel-rotation"),
     path("channels/<uuid:key>/removal/", endpoint_views.endpoint_removal, name="channel-removal"),
     path("channels/<uuid:key>/log/<int:pk>/", endpoint_views.endpoint_message, name="channel-message"),
+    path("organisation/", choose, name="choose-organisation"),
+    path("people/", people_views.people, name="people"),
+    path("people/invitations/new/", people_views.invite, name="people-invite"),
+    path("people/invitations/<int:pk>/", people_views.invitation, name="people-invitation"),
+    path("people/teams/new/", people_views.new_team, name="people-team-new"),
+    path("people/teams/<int:pk>/", people_views.team, name="people-team"),
+    path("people/<int:pk>/", people_views.member, name="people-member"),
+    path("people/<int:pk>/removal/", people_views.removal, name="people-removal"),
+    path("invitations/<str:token>/", invitation_views.invitation, name="invitation"),
     path("accounts/", include("allauth.urls")),
     path("", include("incidents.urls")),
     path("", include("maintenance.urls")),
     path("api/v1/", include("incidents.api_urls")),
     path("api/v1/", include("maintenance.api_urls")),
     path("api/v1/", include(announcement_router.urls)),
+    path("api/v1/", include(people_api.urls)),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
