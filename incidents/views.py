@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import condition, require_http_methods, require_safe
 
-from incidents import actions, bridge_view, notify, paging_view, present, promise_words
+from incidents import actions, bridge_view, notify, paging_view, present, promise_words, watching_view
 from incidents.forms import (
     ConfirmForm,
     ContestForm,
@@ -226,7 +226,8 @@ def detail(request: HttpRequest, reference: str) -> HttpResponse:
         "withdraw_form": WithdrawForm(prefix="withdraw"),
         "reply_goes_to": paging_view.goes_to("reply", incident, timezone.now(), person_of(request)),
     }
-    return render(request, "incidents/detail.html", context | forms_by_verb)
+    people = watching_view.people_context(incident, person_of(request))
+    return render(request, "incidents/detail.html", context | forms_by_verb | people)
 
 
 def fragment_etag(request: HttpRequest, reference: str) -> str | None:

@@ -64,7 +64,7 @@ def masked(email: str) -> str:
 @tells_nobody
 @never_cache
 @sensitive_post_parameters("password", "again")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
     """Somebody new joins here; who has an account signs in first; anybody else is told that it is not theirs."""
     if (cache.get(key_of(request)) or 0) >= MOST_WRONG:
@@ -90,7 +90,7 @@ def for_person(request: HttpRequest, token: str, found: Invitation) -> HttpRespo
     user = person_of(request)
     if user.email.lower() != found.email or user.is_agent:
         return show(request, found, "other", 403)
-    if request.method == "GET":
+    if request.method != "POST":
         return show(request, found, "accept")
     try:
         people_verbs.accept(token, by=user, now=timezone.now(), request=request)

@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from portal import access, offboarding, people_verbs
 from portal.access import person_of
@@ -28,6 +28,7 @@ from portal.people_rules import refusal
 from portal.verbs import Refused
 
 PAGE = 50
+GET_POST = ["GET", "HEAD", "POST"]
 
 
 def organisations_of(request: HttpRequest) -> QuerySet[Organisation]:
@@ -97,7 +98,7 @@ def people(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(GET_POST)
 def invite(request: HttpRequest) -> HttpResponse:
     organisation = managed(request, asked_for(request))
     form = InviteForm(request.POST or None, organisation=organisation)
@@ -117,7 +118,7 @@ def invite(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@require_http_methods(GET_POST)
 def invitation(request: HttpRequest, pk: int) -> HttpResponse:
     """Renew or withdraw an open invitation."""
     found = get_object_or_404(
@@ -125,6 +126,8 @@ def invitation(request: HttpRequest, pk: int) -> HttpResponse:
         pk=pk,
     )
     managed(request, found.organisation)
+    if request.method != "POST":
+        return redirect(people_url(found.organisation))
     is_renewal = request.POST.get("do") == "renew"
     verb = people_verbs.renew if is_renewal else people_verbs.withdraw
     try:
@@ -145,7 +148,7 @@ def find_member(request: HttpRequest, pk: int) -> Membership:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(GET_POST)
 def member(request: HttpRequest, pk: int) -> HttpResponse:
     """Change what somebody is in the organisation."""
     found = find_member(request, pk)
@@ -162,7 +165,7 @@ def member(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(GET_POST)
 def removal(request: HttpRequest, pk: int) -> HttpResponse:
     """Somebody leaves: who takes over, and what ends at once."""
     found = find_member(request, pk)
@@ -183,7 +186,7 @@ def removal(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(GET_POST)
 def new_team(request: HttpRequest) -> HttpResponse:
     organisation = managed(request, asked_for(request))
     form = TeamForm(request.POST or None)
@@ -202,7 +205,7 @@ def new_team(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(GET_POST)
 def team(request: HttpRequest, pk: int) -> HttpResponse:
     """Rename a team, or remove it."""
     rows = Team.objects.filter(organisation__in=organisations_of(request)).select_related("organisation")
