@@ -32,7 +32,7 @@ def organisations_of(request: HttpRequest) -> Any:
 
 def refuse_part(request: HttpRequest, slug: str = "") -> None:
     """403 for a colleague who sees only a part of the incidents: a report sums all of them up."""
-    own = Organisation.objects.visible_to(person_of(request))
+    own = Organisation.objects.visible_to(person_of(request)).filter(is_vendor=False)
     if (own.filter(slug=slug) if slug else own).exists():
         raise PermissionDenied(_("Reports are for those who see all incidents of the organisation."))
 

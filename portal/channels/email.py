@@ -73,7 +73,7 @@ class Mail(EmailMultiAlternatives):
 def compose(message: OutboxMessage, rendered: Rendered) -> Mail:
     """The mail of a row. Permanent when the recipient's address cannot be one."""
     address = message.recipient.email if message.recipient else message.address
-    if not address:
+    if message.recipient is None and not address:
         raise Permanent("the message has no recipient")
     try:
         validate_email(address)
