@@ -23,6 +23,7 @@ from incidents.models import Article, Attachment, Channel, Incident, Level, Mess
 from incidents.models.timeline import IncidentEvent
 from incidents.outage_api import OutageNouns
 from incidents.standard import Situation
+from incidents.watching_api import PeopleNouns
 from portal.access import person_of
 from portal.api import Conflict, Door, narrowed
 from portal.business_time import HorizonError
@@ -87,7 +88,7 @@ def verb(
     list=extend_schema(responses=shapes.IncidentRowSerializer(many=True)),
     create=extend_schema(request=shapes.OpenSerializer, responses=CREATED),
 )
-class IncidentViewSet(OutageNouns, mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
+class IncidentViewSet(OutageNouns, PeopleNouns, mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
     """Incidents of the caller's organisations; all of them for staff."""
 
     filterset_class = IncidentFilter

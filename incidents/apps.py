@@ -10,6 +10,7 @@ class IncidentsConfig(AppConfig):
         from incidents import (  # noqa: PLC0415 (needs loaded models)
             audit_source,
             checks,
+            leaving,
             notify,
             oncall,
             rca_notify,
@@ -26,6 +27,7 @@ class IncidentsConfig(AppConfig):
         assert checks  # importing registers them
         audit_source.register()
         notify.register()
+        leaving.register()
         audiences.ask_rota(oncall.on_duty)
         rca_notify.register()
         webhook_events.register()

@@ -9,56 +9,46 @@ from django.db.models import QuerySet
 
 from incidents import oncall
 from incidents.models import Incident, Involved
-from portal.models import StaffRole, User
+from incidents.sight import may_see, who_may_see
+from portal.models import Membership, StaffRole, User
 
-# --- the customer's side: only active people who are members at this moment ---
-
-
-def members(incident: Incident) -> QuerySet[User]:
-    people = User.objects.filter(is_active=True, memberships__organisation=incident.organisation_id)
-    return people.distinct().order_by("pk")
+# --- the customer's side: only active people who are members, and may see it, at this moment ---
 
 
-def _members_who(incident: Incident, **flag: bool) -> QuerySet[User]:
-    """Members by a flag of their membership in this organisation (not in another one)."""
-    people = User.objects.filter(
-        is_active=True,
-        memberships__organisation=incident.organisation_id,
-        **{f"memberships__{name}": value for name, value in flag.items()},
-    )
-    return people.distinct().order_by("pk")
-
-
-def reporters(incident: Incident) -> QuerySet[User]:
-    """Who reported it; where nobody did (an alarm) the P1 contacts, or else the managers."""
+def reporters(incident: Incident) -> list[User]:
+    """Who reported it, and who watches it; where nobody reported it (an alarm) the P1 contacts, or else the managers."""
     if incident.reporter_id:
-        return members(incident).filter(pk=incident.reporter_id)
-    contacts = _members_who(incident, is_p1_contact=True)
-    return contacts if contacts.exists() else managers(incident)
+        named = who_may_see(incident).filter(pk=incident.reporter_id)
+    else:
+        contacts = p1_contacts(incident)
+        named = contacts if contacts.exists() else managers(incident)
+    return list(dict.fromkeys([*named, *watchers(incident)]))
+
+
+def watchers(incident: Incident) -> QuerySet[User]:
+    """They hear what the reporter hears."""
+    return who_may_see(incident).filter(watched__incident=incident.pk)
 
 
 def managers(incident: Incident) -> QuerySet[User]:
-    people = User.objects.filter(
-        is_active=True, memberships__organisation=incident.organisation_id, memberships__role="manager"
-    )
-    return people.distinct().order_by("pk")
+    return who_may_see(incident, role=Membership.Role.MANAGER)
 
 
 def participants(incident: Incident) -> QuerySet[User]:
-    return members(incident).filter(pk__in=incident.messages.filter(is_public=True).values("author"))
+    return who_may_see(incident).filter(pk__in=incident.messages.filter(is_public=True).values("author"))
 
 
 def subscribers(incident: Incident) -> QuerySet[User]:
-    return members(incident).filter(hears_all_incidents=True)
+    return who_may_see(incident).filter(hears_all_incidents=True)
 
 
 def p1_contacts(incident: Incident) -> QuerySet[User]:
-    return _members_who(incident, is_p1_contact=True)
+    return who_may_see(incident, is_p1_contact=True)
 
 
 def escalation_contacts(incident: Incident) -> QuerySet[User]:
     """Those named for it; where nobody is, the managers."""
-    named = _members_who(incident, is_escalation_contact=True)
+    named = who_may_see(incident, is_escalation_contact=True)
     return named if named.exists() else managers(incident)
 
 
@@ -114,8 +104,10 @@ def next_in_line(incident: Incident, now: datetime, missed: Iterable[User]) -> l
     return []
 
 
-def is_still_involved(person: User, incident: Incident) -> bool:
-    """Whether a person may hear of the incident now: staff, or still a member of its organisation."""
-    if person.is_agent:
-        return True
-    return person.is_active and person.memberships.filter(organisation=incident.organisation_id).exists()
+def why_not_involved(person: User, incident: Incident) -> str:
+    """Why a person may not hear of the incident now, or "": whoever may see it may."""
+    if may_see(person, incident):
+        return ""
+    if person.is_agent or person.memberships.filter(organisation=incident.organisation_id).exists():
+        return "the recipient may not see the incident"
+    return "the recipient does not belong to the organisation any more"

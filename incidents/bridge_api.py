@@ -21,7 +21,8 @@ from incidents.api import refusal
 from incidents.bridge_summary import public_events
 from incidents.models import Bridge, Channel, Incident, Message
 from incidents.serializers import TextSerializer
-from portal.access import WRITERS, person_of
+from incidents.sight import writers_who_may_see
+from portal.access import person_of
 from portal.api import Door, narrowed
 from portal.models import User
 
@@ -119,13 +120,12 @@ class BridgeDoor(Door):
         return found
 
     def people(self, bridge: Bridge) -> QuerySet[User]:
-        organisation = bridge.incident.organisation_id
-        theirs = Q(memberships__organisation=organisation, memberships__role__in=WRITERS)
+        theirs = Q(pk__in=writers_who_may_see(bridge.incident).values("pk"))
         staff = Q(is_staff=True)
         if not person_of(self.request).is_agent:
             met = Q(pk__in=bridge.presences.values("person")) | Q(pk__in=bridge.seats.values("person"))
             staff &= met | Q(pk=bridge.incident.assignee_id)
-        return User.objects.filter(theirs | staff, is_active=True).distinct()
+        return User.objects.filter(theirs | staff, is_active=True)
 
     # --- opening, closing ---
 

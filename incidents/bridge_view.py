@@ -27,6 +27,7 @@ from incidents.models import (
     SupportPlan,
 )
 from incidents.models.incident import IncidentQuerySet
+from incidents.sight import writers_who_may_see
 from incidents.standard import Situation, update_form
 from incidents.timeline_view import TimelineItem, timeline_items
 from portal.access import WRITERS
@@ -186,8 +187,7 @@ def sides_of(bridge: Bridge, parts: Iterable[Part], brand: str) -> list[Side]:
 
 def people_to_choose(incident: Incident, bridge: Bridge | None, user: User) -> tuple[list[User], list[User]]:
     """(staff, customer's writers) who can be given something. A customer is offered the staff they meet here."""
-    writers = Membership.objects.filter(organisation=incident.organisation_id, role__in=WRITERS)
-    customers = User.objects.filter(pk__in=writers.values("user"), is_active=True, is_staff=False)
+    customers = writers_who_may_see(incident).filter(is_staff=False)
     staff = User.objects.filter(is_active=True, is_staff=True).exclude(staff_role="", is_superuser=False)
     if not user.is_agent:
         met = Q(pk=incident.assignee_id)

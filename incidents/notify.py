@@ -216,6 +216,10 @@ NOTICES: dict[str, list[Notice]] = {
     ],
     "bridge_step_done": [],
     "bridge_closed": [by_person("bridge_closed", Topic.PROGRESS)],
+    "watcher_added": [],
+    "watcher_removed": [],
+    "reporter_changed": [],
+    "team_changed": [],
     "promise_changed": [to_customer("promise_changed", Topic.PROGRESS)],
     "clock_corrected": [],
     "mail_held": [to_staff("staff_mail_held")],
@@ -357,8 +361,8 @@ def why_not(message: OutboxMessage) -> str:
         room = message.endpoint
         if room is None or not is_channel_of(room, incident.organisation_id):
             return ENDPOINT_CLOSED  # not theirs any more: whoever hears instead gets the mail
-    elif not audiences.is_still_involved(person, incident):
-        return "the recipient does not belong to the organisation any more"
+    elif reason := audiences.why_not_involved(person, incident):
+        return reason
     if not is_for_staff and not is_public_still(event):
         return "its text has been made internal"
     if is_for_staff and (person is None or not person.is_agent):

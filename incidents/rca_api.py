@@ -86,7 +86,7 @@ class RCADoor(Door):
         copies = self.copies(subject)
         shown: Reading | None = None
         if copies or version:
-            shown = reading(self.copy(subject, version), timezone.localdate())
+            shown = reading(self.copy(subject, version), timezone.localdate(), person_of(self.request))
         is_staff = person_of(self.request).is_agent
         due = self.due(subject)
         data = {
@@ -110,7 +110,7 @@ class RCADoor(Door):
 
     @extend_schema(responses=shapes.ActionSerializer(many=True))
     def actions(self, request: Request, reference: str) -> Response:
-        shown = reading(self.copy(self.subject()), timezone.localdate())
+        shown = reading(self.copy(self.subject()), timezone.localdate(), person_of(request))
         return Response(shapes.ActionSerializer(shown.actions, many=True).data)
 
     @extend_schema(responses=shapes.CommentSerializer(many=True))

@@ -238,8 +238,12 @@ def why_not(message: OutboxMessage) -> str:
     if person is None:
         room = message.endpoint
         return "" if room is not None and is_channel_of(room, whose) else ENDPOINT_CLOSED
-    is_member = person.is_active and person.memberships.filter(organisation=whose).exists()
-    return "" if is_member else "the recipient does not belong to the organisation any more"
+    if not person.memberships.filter(organisation=whose).exists():
+        return "the recipient does not belong to the organisation any more"
+    readable = RCACopy.objects.visible_to(person).filter(
+        version__rca=message.facts["rca"], organisation=whose
+    )
+    return "" if readable.exists() else "the recipient may not see the incident"
 
 
 def _why_not_staff(message: OutboxMessage) -> str:
@@ -288,7 +292,7 @@ def _render_customer(
 ) -> Rendered:
     person = message.recipient
     with reading_as(person, organisation):
-        read = reading(copy_for(rca, event, organisation), timezone.localdate())
+        read = reading(copy_for(rca, event, organisation), timezone.localdate(), person)
         context = context_of(read) | {"by": event.by, "url": url_of(read), "has_pdf": False}
         context |= about(rca, event, read)
         attached = _attached(read) if message.kind == "rca_published" and person else ()

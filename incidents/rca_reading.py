@@ -239,10 +239,11 @@ def moment_of(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def reading(copy: RCACopy, today: date) -> Reading:
-    """The copy with its actions as they stand on `today` (the reader's)."""
+def reading(copy: RCACopy, today: date, reader: User | None = None) -> Reading:
+    """The copy with its actions as they stand on `today` (the reader's); without a reader as the whole
+    organisation, or a preview of its copy, reads it."""
     organisation = copy.organisation
-    views = _views(copy.version.rca, organisation, copy.content["actions"], today)
+    views = _views(copy.version.rca, organisation, copy.content["actions"], today, reader)
     return Reading(copy, organisation, views, today)
 
 
@@ -263,9 +264,11 @@ def preview(rca: RCA, organisation: Organisation, *, by: User, now: datetime) ->
     return reading(RCACopy(version=version, organisation=organisation, content=cut), now.date())
 
 
-def _views(rca: RCA, organisation: Organisation, rows: list[dict[str, Any]], today: date) -> list[ActionView]:
+def _views(
+    rca: RCA, organisation: Organisation, rows: list[dict[str, Any]], today: date, reader: User | None
+) -> list[ActionView]:
     live = {action.number: action for action in actions_of(rca)}
-    slips, dropped, again = _slips(rca), _dropped(rca), _recurrences(rca, organisation)
+    slips, dropped, again = _slips(rca), _dropped(rca), _recurrences(rca, organisation, reader)
     said = [action.evidence for action in live.values()] + list(dropped.values())
     said += [slip.reason for moves in slips.values() for slip in moves]
     redact = redactor_for(rca, organisation, said)
@@ -324,9 +327,11 @@ def _dropped(rca: RCA) -> dict[int, str]:
     return {event.payload["action"]: words.get(event.payload["remark"], "") for event in events}
 
 
-def _recurrences(rca: RCA, organisation: Organisation) -> dict[int, list[Incident]]:
-    """Incidents of the organisation itself that an action should have prevented."""
+def _recurrences(rca: RCA, organisation: Organisation, reader: User | None) -> dict[int, list[Incident]]:
+    """Incidents of the organisation itself that an action should have prevented, as far as the reader sees."""
     rows = Recurrence.objects.filter(action__rca=rca, incident__organisation=organisation)
+    if reader is not None:
+        rows = rows.filter(incident__in=Incident.objects.visible_to(reader))
     found: dict[int, list[Incident]] = {}
     for row in rows.select_related("incident").order_by("pk"):
         found.setdefault(row.action_id, []).append(row.incident)
@@ -358,7 +363,8 @@ def prevented_by(incident: Incident, user: User) -> list[PreventionAction]:
     """The actions that should have prevented the incident, of RCAs that `user` may read."""
     rows = PreventionAction.objects.filter(recurrences__incident=incident)
     if not user.is_agent:
-        rows = rows.filter(rca__versions__copies__organisation=incident.organisation_id)
+        copies = RCACopy.objects.visible_to(user).filter(organisation=incident.organisation_id)
+        rows = rows.filter(rca__versions__copies__in=copies)
     return list(rows.select_related("rca__incident", "rca__window").distinct().order_by("pk"))
 
 

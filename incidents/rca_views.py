@@ -112,7 +112,7 @@ def rca_page(
     copy = subject.chosen(request)
     user, organisation = person_of(request), copy.organisation
     comments = RCAComment.objects.filter(rca=copy.version.rca, organisation=organisation)
-    context = context_of(reading(copy, timezone.localdate())) | {
+    context = context_of(reading(copy, timezone.localdate(), person_of(request))) | {
         "subject": subject,
         "copy": copy,
         "is_latest": copy.pk == subject.copies[0].pk,
@@ -129,7 +129,7 @@ def rca_page(
 
 def document(request: HttpRequest, subject: Subject) -> HttpResponse:
     copy = subject.chosen(request)
-    found = reading(copy, timezone.localdate())
+    found = reading(copy, timezone.localdate(), person_of(request))
     try:
         content = pdf_of(found)
     except pdf.Unavailable:

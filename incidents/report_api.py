@@ -37,7 +37,7 @@ class ReportViewSet(Door):
     queryset = Organisation.objects.none()
 
     def get_queryset(self) -> QuerySet[Organisation]:
-        found = Organisation.objects.visible_to(person_of(self.request)).filter(is_vendor=False)
+        found = Organisation.objects.seen_whole_by(person_of(self.request)).filter(is_vendor=False)
         return narrowed(found, self.request, "pk").order_by("name")
 
     @extend_schema(responses=MonthSerializer(many=True))

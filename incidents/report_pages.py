@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -27,7 +28,14 @@ OLDEST = date(2000, 1, 1)
 
 def organisations_of(request: HttpRequest) -> Any:
     """The customers whose reports the signed-in person may read."""
-    return Organisation.objects.visible_to(person_of(request)).filter(is_vendor=False)
+    return Organisation.objects.seen_whole_by(person_of(request)).filter(is_vendor=False)
+
+
+def refuse_part(request: HttpRequest, slug: str = "") -> None:
+    """403 for a colleague who sees only a part of the incidents: a report sums all of them up."""
+    own = Organisation.objects.visible_to(person_of(request)).filter(is_vendor=False)
+    if (own.filter(slug=slug) if slug else own).exists():
+        raise PermissionDenied(_("Reports are for those who see all incidents of the organisation."))
 
 
 def asked(request: HttpRequest, month: str) -> tuple[Organisation, date]:
@@ -35,6 +43,8 @@ def asked(request: HttpRequest, month: str) -> tuple[Organisation, date]:
     found = organisations_of(request)
     slug = request.GET.get("organisation", "").replace("\0", "")
     organisation = found.filter(slug=slug).first() if slug else found.order_by("name").first()
+    if organisation is None:
+        refuse_part(request, slug)
     first = report.month_of(month)
     if organisation is None or first not in report.months_of(organisation, timezone.now()):
         raise Http404
@@ -48,6 +58,8 @@ def months(request: HttpRequest) -> HttpResponse:
     """Each organisation of the reader with its months; for staff the months of all."""
     now = timezone.now()
     organisations = list(organisations_of(request).order_by("name"))
+    if not organisations:
+        refuse_part(request)
     if is_agent(person_of(request)):
         organisations = organisations[:200]
     lists = [
@@ -132,7 +144,8 @@ def contents_of_all(request: HttpRequest, month: str) -> list[dict[str, Any]]:
     now = timezone.now()
     if not is_agent(person_of(request)) or first is None or not OLDEST <= first <= now.date():
         raise Http404
-    active = Organisation.objects.filter(is_active=True, is_vendor=False, created_at__lte=now)
+    visible = Organisation.objects.visible_to(person_of(request))
+    active = visible.filter(is_active=True, is_vendor=False, created_at__lte=now)
     return report.reports_of(active.order_by("name"), first, now)
 
 

@@ -33,6 +33,7 @@ class Actor:
     is_duty_manager: bool = False
     is_head_of_support: bool = False
     is_writer: bool = False  # manager or member of the incident's organisation
+    is_manager: bool = False  # manager of the incident's organisation
     is_reader: bool = False  # anybody of the incident's organisation
     is_clockwork: bool = False
     is_reviewer: bool = False  # who approved the RCA's present text
@@ -49,6 +50,7 @@ STAFF = ("is_agent",)
 CUSTOMER = ("is_writer",)
 EITHER = ("is_writer", "is_agent")
 ANYBODY = ("is_reader", "is_agent")
+MANAGING = ("is_manager", "is_agent")
 
 IS_RESOLVED = gettext_noop("The incident is resolved or closed. Reopen it first.")
 NOT_RESOLVED = gettext_noop("The incident is not resolved yet. Reply to it instead.")
@@ -115,6 +117,11 @@ RULES: dict[str, Rule] = {
     "join_alarm": Rule(UNRESOLVED, ("is_clockwork",), IS_RESOLVED),
     "note_alarm_resolved": Rule(UNRESOLVED, ("is_clockwork",), IS_RESOLVED),
     "note_alarm_fired_again": Rule(UNRESOLVED, ("is_clockwork",), IS_RESOLVED),
+    "watch": Rule(ANY, ("is_reader",)),
+    "add_watcher": Rule(ANY, EITHER),
+    "remove_watcher": Rule(ANY, ANYBODY),
+    "change_reporter": Rule(ANY, MANAGING),
+    "move_to_team": Rule(ANY, MANAGING),
     "reopen_for_alarm": Rule(frozenset({RESOLVED}), ("is_clockwork",), NOT_RESOLVED),
 }
 
@@ -127,6 +134,8 @@ NOT_YOURS = {
         "Viewers can read but not write. Ask a manager of your organisation for the member role."
     ),
     ANYBODY: gettext_noop("Only people of the organisation and support staff can do this."),
+    ("is_reader",): gettext_noop("Only people of the organisation who may see the incident can watch it."),
+    MANAGING: gettext_noop("Only managers of the organisation can do this. Ask one of them."),
     ("is_duty_manager",): gettext_noop("Only a duty manager decides this. Ask the one on duty."),
     ("is_head_of_support",): gettext_noop("Only the head of support can change what was promised."),
     ("is_clockwork",): gettext_noop("This happens by itself."),

@@ -22,7 +22,7 @@ from incidents.models import (
     StatusUpdate,
 )
 from incidents.standard import Situation, update_form
-from portal.models import User
+from portal.models import Team, User
 from portal.standard_form import StandardForm
 
 
@@ -46,8 +46,12 @@ class Named:
         people |= {event.payload.get("assignee_to") for event in events}
         for event in events:
             people |= {*event.payload.get("people", ()), *event.payload.get("escalated_to", ())}
-            people.add(event.payload.get("person"))
+            people |= {event.payload.get("person"), event.payload.get("person_id")}
             people.add(event.payload.get("person_to"))
+            if event.kind == "reporter_changed":
+                people.add(event.payload["to_id"])
+        moved = {event.payload["to_id"] for event in events if event.kind == "team_changed"}
+        self.teams = Team.objects.in_bulk(moved - {None})
         self.people = User.objects.in_bulk(people - {None})
 
 

@@ -13,6 +13,7 @@ from incidents import present
 from incidents.models import (
     BridgeRole,
     InboundMessage,
+    Incident,
     IncidentEvent,
 )
 from incidents.timeline_rows import Named
@@ -102,6 +103,11 @@ def _with_alarm(words: str, facts: dict[str, Any], found: Named) -> str:
     return f"{words}: {alarm.title}" if alarm and alarm.incident_id == found.incident.pk else words
 
 
+def _team_sentence(facts: dict[str, Any], found: Named) -> str:
+    team = found.teams.get(facts["to_id"])
+    return _("moved it to the team %(name)s") % {"name": team} if team else _("took it out of its team")
+
+
 def _held_sentence(facts: dict[str, Any], found: Named) -> str:
     inbound = found.inbound.get(facts["inbound"])
     if inbound is not None and inbound.kind == InboundMessage.Kind.CHAT:
@@ -163,7 +169,7 @@ SENTENCES: dict[str, Callable[[dict[str, Any], Named], str]] = {
     "reopened": lambda f, r: _("reopened it"),
     "withdrawn": lambda f, r: _("withdrew it"),
     "marked_duplicate": lambda f, r: (
-        _("closed it as a duplicate of %(ref)s") % {"ref": r.incidents[f["duplicate_of"]].reference}
+        _("closed it as a duplicate of %(ref)s") % {"ref": Incident(pk=f["duplicate_of"]).reference}
     ),
     "rca_requested": lambda f, r: _("asked for an RCA"),
     "rca_published": lambda f, r: (
@@ -204,6 +210,12 @@ SENTENCES: dict[str, Callable[[dict[str, Any], Named], str]] = {
     "promise_changed": lambda f, r: _("moved the open clocks under a new version of the agreement"),
     "mail_held": _held_sentence,
     "automatic_mail_received": lambda f, r: _("an automatic mail came; it counts for nothing"),
+    "watcher_added": lambda f, r: _("%(name)s watches it now") % {"name": _names([f["person_id"]], r)},
+    "watcher_removed": lambda f, r: (
+        _("%(name)s does not watch it any more") % {"name": _names([f["person_id"]], r)}
+    ),
+    "reporter_changed": lambda f, r: _("made %(name)s its reporter") % {"name": _names([f["to_id"]], r)},
+    "team_changed": _team_sentence,
     "clock_corrected": lambda f, r: _("corrected a clock: %(reason)s") % {"reason": f["reason"]},
 }
 

@@ -1,6 +1,14 @@
 from django.urls import path, register_converter
 
-from incidents import bridge_views, knowledge_views, original_views, rca_views, report_pages, views
+from incidents import (
+    bridge_views,
+    knowledge_views,
+    original_views,
+    rca_views,
+    report_pages,
+    views,
+    watching_views,
+)
 from portal.converters import ReferenceConverter
 
 register_converter(ReferenceConverter, "reference")
@@ -15,6 +23,8 @@ urlpatterns = [
     path("incidents/<reference:reference>/", views.detail, name="detail"),
     path("incidents/<reference:reference>/now/", views.now_fragment, name="now"),
     path("incidents/<reference:reference>/timeline/", views.timeline_fragment, name="timeline"),
+    path("incidents/<reference:reference>/watchers/", watching_views.watchers, name="watchers"),
+    path("incidents/<reference:reference>/team/", watching_views.team, name="team"),
     path("incidents/<reference:reference>/replies/", views.replies, name="replies"),
     path("incidents/<reference:reference>/contest/", views.contest, name="contest"),
     path("incidents/<reference:reference>/escalation/", views.escalation, name="escalation"),

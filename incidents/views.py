@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import condition, require_http_methods, require_safe
 
-from incidents import actions, bridge_view, notify, paging_view, present, promise_words
+from incidents import actions, bridge_view, notify, paging_view, present, promise_words, watching_view
 from incidents.forms import (
     ConfirmForm,
     ContestForm,
@@ -36,6 +36,7 @@ from maintenance import window_view
 from portal import access
 from portal.access import person_of
 from portal.audit import record
+from portal.chosen import chosen_organisation
 from portal.models import Organisation
 from portal.uploads import serve_attachment
 
@@ -55,7 +56,7 @@ def get_incident(request: HttpRequest, reference: str) -> Incident:
 @require_safe
 def incident_list(request: HttpRequest) -> HttpResponse:
     form = FilterForm(request.GET or None, user=person_of(request))
-    found = form.apply(Incident.objects.visible_to(person_of(request)))
+    found = form.apply(Incident.objects.visible_to(person_of(request)).filter(**only_chosen(request)))
     found = bridge_view.with_open_bridge(found).select_related("organisation", "assignee")
     found = found.prefetch_related("services").order_by(*form.order)
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
@@ -71,6 +72,12 @@ def incident_list(request: HttpRequest) -> HttpResponse:
         "running_windows": window_view.running_for(person_of(request)),
     }
     return render(request, "incidents/list.html", context)
+
+
+def only_chosen(request: HttpRequest) -> dict[str, Organisation]:
+    """The filter that the person set in the header: one of their organisations, or none."""
+    chosen = chosen_organisation(request)
+    return {"organisation": chosen} if chosen else {}
 
 
 def filter_words(request: HttpRequest, form: FilterForm) -> list[dict[str, str]]:
@@ -154,7 +161,10 @@ def file_incident(request: HttpRequest, form: OpenForm) -> Incident | None:
 def new_context(request: HttpRequest, form: OpenForm) -> dict[str, Any]:
     """The form, and each level with what is promised to the organisation that the report is for."""
     choices = form.fields["organisation"].queryset  # type: ignore[attr-defined]
-    chosen = choices.filter(slug=request.GET.get("organisation", "")).first() or choices[0]
+    asked = request.GET.get("organisation", "").replace("\0", "")
+    preferred = chosen_organisation(request)
+    named = asked or (preferred.slug if preferred else "")
+    chosen = choices.filter(slug=named).first() or choices[0]
     if not form.is_bound:
         form.initial["organisation"] = chosen.pk
     return {
@@ -217,7 +227,8 @@ def detail(request: HttpRequest, reference: str) -> HttpResponse:
         "withdraw_form": WithdrawForm(prefix="withdraw"),
         "reply_goes_to": paging_view.goes_to("reply", incident, timezone.now(), person_of(request)),
     }
-    return render(request, "incidents/detail.html", context | forms_by_verb)
+    people = watching_view.people_context(incident, person_of(request))
+    return render(request, "incidents/detail.html", context | forms_by_verb | people)
 
 
 def fragment_etag(request: HttpRequest, reference: str) -> str | None:

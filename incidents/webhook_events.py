@@ -83,6 +83,12 @@ GROUPS = {
         "escalation_raised": _("Your escalation went to the head of support"),
         "escalation_answered": _("A duty manager answered your escalation"),
     },
+    _("People"): {
+        "watcher_added": _("Somebody of your organisation watches it"),
+        "watcher_removed": _("Somebody does not watch it any more"),
+        "reporter_changed": _("It has another reporter"),
+        "team_changed": _("It belongs to another team of yours"),
+    },
     _("Live bridge"): {
         "bridge_opened": _("A bridge is open"),
         "bridge_role_given": _("Somebody has taken a part on the bridge"),

@@ -21,6 +21,7 @@ class PortalConfig(AppConfig):
         from portal.announcing import ANNOUNCED  # noqa: PLC0415
         from portal.mails import ENDPOINT_DISABLED, ENDPOINT_TEST, OUTBOX_ALARM  # noqa: PLC0415
         from portal.outbox import register  # noqa: PLC0415
+        from portal.people_mails import INVITATION  # noqa: PLC0415
         from portal.status_mails import STATUS_CHANGED  # noqa: PLC0415
         from portal.timeline import install_append_only_triggers  # noqa: PLC0415
 
@@ -29,6 +30,7 @@ class PortalConfig(AppConfig):
         register(ENDPOINT_DISABLED)
         register(STATUS_CHANGED)
         register(ANNOUNCED)
+        register(INVITATION)
         announcement_events.register()
         user_logged_in.connect(sessions.begin, dispatch_uid="sessions")
         checks.register(second_factor.staff_have_second_factors, checks.Tags.security, deploy=True)

@@ -10,8 +10,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
-from portal import health, second_factor
+from portal import access, chosen, health, second_factor
 from portal.access import is_agent, person_of
+from portal.models import Organisation
 
 
 def brand(request: HttpRequest) -> dict[str, Any]:
@@ -25,7 +26,15 @@ def brand(request: HttpRequest) -> dict[str, Any]:
         "now": now,
         "is_clockwork_late": SimpleLazyObject(lambda: _is_late(request, now)),
         "second_factor": SimpleLazyObject(lambda: _second_factor(request)),
+        "organisations_to_choose": SimpleLazyObject(lambda: chosen.to_choose(request)),
+        "chosen_organisation": SimpleLazyObject(lambda: chosen.chosen_organisation(request)),
+        "reads_reports": SimpleLazyObject(lambda: _reads_reports(request)),
     }
+
+
+def _reads_reports(request: HttpRequest) -> bool:
+    """Whether there is an organisation all of whose incidents the reader sees: reports sum them up."""
+    return Organisation.objects.seen_whole_by(access.person_of(request)).exists()
 
 
 def _is_late(request: HttpRequest, now: datetime) -> bool:

@@ -9,7 +9,7 @@ import re
 SECRETS = (
     re.compile(r"(/calendar/)[^/\s\"'?#]+(\.ics)"),
     re.compile(r"(/password/reset/key/[0-9A-Za-z]+-)(?!set-password/)[^/\s\"'?#]+()"),
-    re.compile(r"(/invitations/)[^/\s\"'?#]{16,}()"),
+    re.compile(r"((?:/|%2F)invitations(?:/|%2F))[\w-]{20,}()", re.ASCII | re.IGNORECASE),
     re.compile(r"(\b(?:Bearer|Basic|Token)\s+)[A-Za-z0-9._~+/=-]{8,}()", re.IGNORECASE),
     re.compile(r"()\bwhsec_[A-Za-z0-9+/=_-]+()"),
     re.compile(r"()\bxox[a-z]-[A-Za-z0-9-]+()"),

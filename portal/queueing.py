@@ -26,14 +26,15 @@ def enqueue(
     endpoint: Endpoint | None = None,
     next_channels: Sequence[str] = (),
     instead: Sequence[int] = (),
+    address: str = "",
 ) -> bool:
     """Queue one message in the caller's transaction; False if `dedupe_key` was queued before.
 
-    A mail needs a recipient, a webhook an endpoint; a mail's `endpoint` is where its webhook goes should
+    A mail needs a recipient, or the `address` of somebody who has no account yet; a webhook an endpoint; a mail's `endpoint` is where its webhook goes should
     the mail fail and `next_channels` say so. `instead` are the ids of people who get a message to an
     organisation's channel by e-mail should the channel fail. ValueError for a message that leads nowhere.
     """
-    if (recipient if channel == EMAIL else endpoint) is None or channel not in (EMAIL, WEBHOOK):
+    if not ((recipient or address) if channel == EMAIL else endpoint) or channel not in (EMAIL, WEBHOOK):
         raise ValueError(f"a message by {channel} to {recipient} and {endpoint} leads nowhere")
     message = OutboxMessage(
         kind=kind,
@@ -42,6 +43,7 @@ def enqueue(
         endpoint=endpoint,
         next_channels=list(next_channels),
         instead=list(instead),
+        address=address,
         dedupe_key=dedupe_key,
         facts=facts or {},
         subject_key=subject_key,

@@ -11,11 +11,15 @@ from portal import (
     health,
     identity_sign_in,
     identity_views,
+    invitation_views,
+    people_api,
+    people_views,
     session_views,
     views,
 )
 from portal.announcement_api import router as announcement_router
 from portal.audit_api import router as audit_router
+from portal.chosen import choose
 from portal.home import home
 from portal.public_status import public_status
 from portal.status import service_status, status, subscription
@@ -71,6 +75,15 @@ urlpatterns = [
         identity_sign_in.oidc_callback,
         name="openid_connect_callback",
     ),
+    path("organisation/", choose, name="choose-organisation"),
+    path("people/", people_views.people, name="people"),
+    path("people/invitations/new/", people_views.invite, name="people-invite"),
+    path("people/invitations/<int:pk>/", people_views.invitation, name="people-invitation"),
+    path("people/teams/new/", people_views.new_team, name="people-team-new"),
+    path("people/teams/<int:pk>/", people_views.team, name="people-team"),
+    path("people/<int:pk>/", people_views.member, name="people-member"),
+    path("people/<int:pk>/removal/", people_views.removal, name="people-removal"),
+    path("invitations/<str:token>/", invitation_views.invitation, name="invitation"),
     path("accounts/", include("allauth.urls")),
     path("", include("incidents.urls")),
     path("", include("maintenance.urls")),
@@ -78,6 +91,7 @@ urlpatterns = [
     path("api/v1/", include("maintenance.api_urls")),
     path("api/v1/", include(announcement_router.urls)),
     path("api/v1/", include(audit_router.urls)),
+    path("api/v1/", include(people_api.urls)),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

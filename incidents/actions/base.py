@@ -16,8 +16,9 @@ from incidents.actions.rca_owing import owe, published_already
 from incidents.clockwork import recompute
 from incidents.models import Incident, IncidentEvent, Status
 from incidents.models.timeline import Payload
+from incidents.sight import may_see
 from portal import access
-from portal.models import StaffRole, User
+from portal.models import Membership, StaffRole, User
 from portal.verbs import Refused as Refused
 from portal.verbs import required as required
 
@@ -32,9 +33,13 @@ def actor_of(user: User | None, incident: Incident) -> rules.Actor:
             is_duty_manager=user.has_staff_role(StaffRole.DUTY_MANAGER),
             is_head_of_support=user.has_staff_role(StaffRole.HEAD_OF_SUPPORT),
         )
+    if not may_see(user, incident):
+        return rules.Actor()
     found = access.membership(user, incident.organisation)
     return rules.Actor(
-        is_writer=found is not None and found.role in access.WRITERS, is_reader=found is not None
+        is_writer=found is not None and found.role in access.WRITERS,
+        is_reader=found is not None,
+        is_manager=found is not None and found.role == Membership.Role.MANAGER,
     )
 
 
@@ -148,6 +153,10 @@ QUIET = frozenset(
         "bridge_step_agreed",
         "bridge_step_done",
         "bridge_closed",
+        "watcher_added",
+        "watcher_removed",
+        "reporter_changed",
+        "team_changed",
     }
 )
 

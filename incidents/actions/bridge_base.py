@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 
 from incidents.actions.base import Act, Refused, acting
 from incidents.models import Bridge, BridgePresence, Incident
-from portal.access import WRITERS
-from portal.models import Membership, User
+from incidents.sight import writers_who_may_see
+from portal.models import User
 
 SILENCE = timedelta(minutes=3)  # who is not heard of for so long has left
 ABANDONED = timedelta(minutes=30)  # nobody there for so long: the bridge of a resolved incident closes
@@ -78,6 +78,5 @@ def may_act_for(person: User, incident: Incident) -> bool:
 
 
 def is_writer(person: User, incident: Incident) -> bool:
-    """Whether the person is, now, a manager or member of the incident's organisation."""
-    held = Membership.objects.filter(user=person, organisation=incident.organisation_id, role__in=WRITERS)
-    return person.is_active and not person.is_agent and held.exists()
+    """Whether the person is, now, a manager or member of the incident's organisation who may see it."""
+    return not person.is_agent and writers_who_may_see(incident).filter(pk=person.pk).exists()

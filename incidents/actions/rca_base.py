@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from incidents import rca_notify, rules
-from incidents.models import RCA, PreventionAction, RCAEvent, RCARemark
+from incidents.models import RCA, Incident, PreventionAction, RCAEvent, RCARemark
 from incidents.models.rca import RCAPayload
 from portal import access
 from portal.models import Organisation, StaffRole, User
@@ -32,7 +33,15 @@ def rca_actor(user: User | None, rca: RCA, organisation: Organisation | None = N
             is_reviewer=rca.reviewer_id == user.pk,
         )
     is_writer = organisation is not None and access.may_write(user, organisation)
-    return rules.Actor(is_writer=is_writer)
+    return rules.Actor(is_writer=is_writer and _may_see_subject(user, rca))
+
+
+def _may_see_subject(user: User, rca: RCA) -> bool:
+    """Whether a customer may see what it is about: the incident, or one of theirs under the common one."""
+    if rca.incident_id is None:
+        return True
+    explained = Incident.objects.filter(Q(pk=rca.incident_id) | Q(parent=rca.incident_id))
+    return Incident.objects.visible_to(user).filter(pk__in=explained).exists()
 
 
 def may_rca(verb: str, rca: RCA, user: User, organisation: Organisation | None = None) -> str:

@@ -12,7 +12,9 @@ from django.conf import settings
 
 from incidents.intake.parsed import ParsedMail
 from incidents.intake.threads import Thread, reply_addresses
+from incidents.models import Incident
 from incidents.rules import gettext_noop
+from incidents.sight import may_see
 from portal import access
 from portal.models import Membership, Organisation, User
 
@@ -28,6 +30,7 @@ STAFF_UNPROVEN = gettext_noop(
 NOT_THEIR_ADDRESS = gettext_noop("It was sent to a reply address that is not the sender's.")
 NOT_THEIR_MAIL = gettext_noop("It answers a mail of ours that went to somebody else.")
 STRANGER = gettext_noop("The sender does not belong to the organisation.")
+UNSEEN = gettext_noop("The sender may not see this incident.")
 VIEWER = gettext_noop("The sender may read but not write for the organisation.")
 NOBODYS = gettext_noop("The sender may not write for any organisation.")
 SEVERAL = gettext_noop("The sender writes for several organisations: choose one.")
@@ -59,7 +62,7 @@ def _doubt(user: User, mail: ParsedMail, thread: Thread | None) -> str:
     doubt = _doubt_of_place(user, mail, thread) or _doubt_of_proof(user, mail, thread)
     if doubt or thread is None or user.is_agent:
         return doubt
-    return doubt_of_membership(user, thread.incident.organisation)
+    return doubt_of_writer(user, thread.incident)
 
 
 def _doubt_of_place(user: User, mail: ParsedMail, thread: Thread | None) -> str:
@@ -84,6 +87,12 @@ def doubt_of_membership(user: User, organisation: Organisation) -> str:
     if not organisation.is_active or access.membership(user, organisation) is None:
         return STRANGER
     return "" if access.may_write(user, organisation) else VIEWER
+
+
+def doubt_of_writer(user: User, incident: Incident) -> str:
+    """Why this customer may not write in the incident, or ""."""
+    doubt = doubt_of_membership(user, incident.organisation)
+    return doubt or ("" if may_see(user, incident) else UNSEEN)
 
 
 def home_of(user: User) -> tuple[Organisation | None, str]:

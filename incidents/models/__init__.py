@@ -32,6 +32,7 @@ from incidents.models.message import (
     StatusUpdate,
 )
 from incidents.models.oncall import Shift
+from incidents.models.people_timeline import WatcherAdded as WatcherAdded  # declares its kinds
 from incidents.models.rca import (
     RCA,
     PreventionAction,

@@ -35,7 +35,8 @@ class Rendered:
 
     `form` is what it says in the standard format, as `StandardForm.as_json` gives it: webhooks carry it.
     `data` is what a webhook for machines says instead of the texts. `thread_id` is the thread of a chat
-    room in which it is said, as the service names it; "" opens one.
+    room in which it is said, as the service names it; "" opens one. `secret` is a part of the texts that goes
+    out, and is not kept.
     """
 
     subject: str
@@ -50,6 +51,7 @@ class Rendered:
     thread_id: str = ""
     calendar: CalendarPart | None = None
     attached: tuple[Attached, ...] = ()
+    secret: str = ""
 
 
 @dataclass(frozen=True)

@@ -72,9 +72,9 @@ class Mail(EmailMultiAlternatives):
 
 def compose(message: OutboxMessage, rendered: Rendered) -> Mail:
     """The mail of a row. Permanent when the recipient's address cannot be one."""
-    if message.recipient is None:
+    address = message.recipient.email if message.recipient else message.address
+    if message.recipient is None and not address:
         raise Permanent("the message has no recipient")
-    address = message.recipient.email
     try:
         validate_email(address)
     except ValidationError as error:
@@ -96,6 +96,11 @@ def compose(message: OutboxMessage, rendered: Rendered) -> Mail:
     for file in rendered.attached:
         mail.attach(file.name, file.content, file.media_type)
     return mail
+
+
+def kept(text: str, rendered: Rendered) -> str:
+    """What is stored of a text: not what opens something to whoever reads it."""
+    return text.replace(rendered.secret, "…") if rendered.secret else text
 
 
 def _add_calendar(mail: Mail, part: CalendarPart) -> None:
@@ -144,8 +149,8 @@ class Mailer:
         return Sent(
             address=mail.to[0],
             subject=str(mail.subject),
-            text=str(mail.body),
-            html=rendered.html.replace("\0", ""),
+            text=kept(str(mail.body), rendered),
+            html=kept(rendered.html.replace("\0", ""), rendered),
             headers={name: str(value) for name, value in mail.extra_headers.items()},
             answer=answer_of(connection),
         )

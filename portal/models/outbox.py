@@ -129,7 +129,9 @@ class OutboxMessage(models.Model):
         ]
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(recipient__isnull=False) | models.Q(endpoint__isnull=False),
+                condition=models.Q(recipient__isnull=False)
+                | models.Q(endpoint__isnull=False)
+                | ~models.Q(address=""),
                 name="outbox_goes_somewhere",
             )
         ]
@@ -146,8 +148,8 @@ class OutboxMessage(models.Model):
 
     @property
     def whom(self) -> str:
-        """Whom the message is for, in words: a person, or an endpoint that belongs to nobody in particular."""
-        return str(self.recipient or self.endpoint)
+        """Whom the message is for, in words: a person, an endpoint, or the address of somebody who is invited."""
+        return str(self.recipient or self.endpoint or self.address)
 
 
 class DeliveryAttempt(models.Model):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from base64 import urlsafe_b64encode
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from portal.models.accounts import Membership, Organisation, Role, Team, TypedModelMeta, User, Visibility
@@ -18,6 +20,12 @@ INVITATION_LASTS = timedelta(days=7)
 def digest_of(token: str) -> str:
     """What is stored of a token that opens something: nobody reads the token out of a backup."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def token_of(nonce: str, key: str) -> str:
+    """The token (256 bits) of a nonce under a secret key."""
+    made = salted_hmac("portal.invitation", nonce, secret=key, algorithm="sha256").digest()
+    return urlsafe_b64encode(made).decode().rstrip("=")
 
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):
@@ -77,8 +85,20 @@ class Invitation(models.Model):
     def __str__(self) -> str:
         return f"{self.email} · {self.organisation}"
 
-    def make_token(self) -> str:
-        """A new token (256 random bits) for the link; the old one is dead when the row is saved."""
-        token = secrets.token_urlsafe(32)
-        self.token_digest = digest_of(token)
-        return token
+    def renew(self, now: datetime) -> str:
+        """A new token and a new end; the old token is dead when the row is saved. Returns the token's nonce.
+
+        The token is made of the nonce by a key that the database does not hold, where the mail is rendered.
+        """
+        nonce = secrets.token_hex(16)
+        self.token_digest = digest_of(token_of(nonce, settings.SECRET_KEY))
+        self.expires_at = now + INVITATION_LASTS
+        return nonce
+
+    def token(self, nonce: str) -> str:
+        """The token of a nonce; "" once it is not this invitation's token any more."""
+        for key in [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]:
+            token = token_of(nonce, key)
+            if digest_of(token) == self.token_digest:
+                return token
+        return ""

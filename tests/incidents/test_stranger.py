@@ -29,7 +29,7 @@ from incidents.desk import write_version
 from incidents.models import RCA, Article, Attachment, BridgeStep, Incident, Message, SupportPlan
 from maintenance.actions import enter_freeze, invitations
 from maintenance.models import Freeze
-from portal import announcing
+from portal import announcing, people_verbs
 from portal.models import (
     Announcement,
     ApiToken,
@@ -58,13 +58,14 @@ VERDICTS = {
         / announcements/ incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/
         maintenance/calendar/ maintenance/freezes/ profile/ sla/ status/ reports/
         reports/{month}/ reports/{month}/csv/ reports/{month}/pdf/ channels/ channels/format/
-        identity/
+        identity/ people/
     """,
     # the same for managers only: 403 for others
     "manager page": """
         channels/new/
         audit/ audit/csv/ audit/jsonl/
         identity/domains/new/ identity/providers/new/
+        people/invitations/new/ people/teams/new/
     """,
     # a page of somebody's object: 404 for strangers
     "object": """
@@ -90,6 +91,8 @@ VERDICTS = {
         channels/{key}/ channels/{key}/change/ channels/{key}/rotation/ channels/{key}/removal/
         channels/{key}/log/{pk}/
         identity/domains/{pk}/ identity/providers/{key}/ identity/providers/{key}/change/
+        incidents/{reference}/watchers/ incidents/{reference}/team/
+        people/{pk}/ people/{pk}/removal/ people/invitations/{pk}/ people/teams/{pk}/
     """,
     # the same two of the API
     "api": """
@@ -136,6 +139,12 @@ VERDICTS = {
         api/v1/incidents/{reference}/bridge/parts/ api/v1/incidents/{reference}/bridge/presence/
         api/v1/incidents/{reference}/bridge/side-notes/ api/v1/incidents/{reference}/bridge/steps/
         api/v1/incidents/{reference}/bridge/steps/{step}/completion/
+        api/v1/incidents/{reference}/watchers/ api/v1/incidents/{reference}/team/
+        api/v1/incidents/{reference}/reporter/
+        api/v1/organisations/{slug}/people/ api/v1/organisations/{slug}/people/{id}/
+        api/v1/organisations/{slug}/invitations/ api/v1/organisations/{slug}/invitations/{id}/
+        api/v1/organisations/{slug}/invitations/{id}/renewal/
+        api/v1/organisations/{slug}/teams/ api/v1/organisations/{slug}/teams/{id}/
         api/v1/maintenance-windows/{reference}/rca/
         api/v1/maintenance-windows/{reference}/rca/acceptance/
         api/v1/maintenance-windows/{reference}/rca/actions/
@@ -170,7 +179,9 @@ VERDICTS = {
     # for Slack and Mattermost, by their signature: nobody else comes in, whatever key they ask for
     "channel": "api/v1/channels/mattermost/{key}/ api/v1/channels/slack/{key}/",
     # a private address that is its own key: a dead one and an invented one are alike, for everybody
-    "key": "calendar/{token}.ics",
+    "key": "calendar/{token}.ics invitations/{token}/",
+    # keeps a choice in one's own session
+    "choice": "organisation/",
     # for machines and load balancers; nobody's data
     "open": "healthz metrics readyz status/public/",
 }
@@ -302,6 +313,13 @@ def their_sign_in(organisation):
     return domain, provider
 
 
+def invited(theirs):
+    """Somebody who is asked to join Nordwind."""
+    return people_verbs.invite(
+        theirs.organisation, email=f"{CANARY}@nordwind.example", by=theirs.reporter, now=T0
+    )
+
+
 def dead_feed(person):
     """The address of a feed that was replaced since."""
     token = invitations.rotate_feed(person, now=T0)
@@ -350,6 +368,9 @@ def names(theirs):
         "{verb}": 1,
         "calendar": dead_feed(theirs.reporter),
         "articles": "their-guide",
+        "people": theirs.reporter.memberships.get().pk,
+        "invitations": invited(theirs).pk,
+        "teams": theirs.organisation.teams.create(name=CANARY).pk,
         "organisations": theirs.organisation.slug,
         "services": "only-theirs",
         "announcements": Announcement.objects.get().pk,
@@ -446,7 +467,7 @@ def test_every_pattern_has_one_verdict():
 
 def test_an_anonymous_visitor_is_sent_to_sign_in(client, names):
     with Writes.noted() as writes:
-        for pattern in by_verdict("page", "manager page", "object"):
+        for pattern in by_verdict("page", "manager page", "object", "choice"):
             for method, address, answer in same_for_both(client, pattern, names):
                 assert (answer.status_code, answer.url) == (302, f"/accounts/login/?next={address}"), method
     assert writes == []
@@ -513,7 +534,8 @@ def test_an_address_that_is_a_key_opens_nothing_without_the_right_one(client, na
     with Writes.noted() as writes:
         for pattern in by_verdict("key"):
             for method, address, answer in same_for_both(client, pattern, names):
-                expected = 404 if method in ("GET", "HEAD") else 405
+                takes = ("GET", "HEAD", "POST") if pattern.startswith("invitations/") else ("GET", "HEAD")
+                expected = 404 if method in takes else 405
                 assert answer.status_code == expected, (method, address)
     assert writes == []
 
@@ -546,6 +568,15 @@ def test_a_stranger_finds_nothing_of_others_on_their_own_pages(client, a1, their
         noted = [sql for sql in writes if 'INTO "portal_audit' in sql]
         assert [sql for sql in writes if sql not in noted] == [], pattern
         assert not noted or pattern.endswith(("csv/", "pdf/")), pattern
+
+
+def test_a_choice_of_somebody_else_s_organisation_is_none(client, a1, theirs):
+    client.force_login(a1)
+    with Writes.noted() as writes:
+        chosen = {"organisation": theirs.organisation.slug, "next": "https://elsewhere.example/"}
+        answer = client.post("/organisation/", chosen)
+    assert (answer.status_code, answer.url, writes) == (302, "/", [])
+    assert client.session["organisation"] == ""
 
 
 def test_a_page_for_managers_is_closed_to_a_member(client, a1, names):

@@ -32,7 +32,7 @@ def handle(message: InboundMessage, now: datetime) -> Result:
     if incident is None:
         return Result(outcome=Outcome.IGNORED)
     person, text = person_of(endpoint, spoken_of(message).user), text_of_row(message)
-    reason = _doubt(person, endpoint) or ("" if text else EMPTY)
+    reason = _doubt(person, incident) or ("" if text else EMPTY)
     if person is None or reason:
         return inbox.hold(message, incident, reason, now, is_told=not _waits_already(message, incident))
     try:
@@ -75,7 +75,7 @@ def remember(
     return identity
 
 
-def _doubt(person: User | None, endpoint: Endpoint) -> str:
+def _doubt(person: User | None, incident: Incident) -> str:
     """Why these are not the words of a customer who may write, or ""."""
     if person is None:
         return UNKNOWN
@@ -83,8 +83,7 @@ def _doubt(person: User | None, endpoint: Endpoint) -> str:
         return senders.INACTIVE
     if person.is_agent:
         return OF_STAFF
-    assert endpoint.organisation is not None
-    return senders.doubt_of_membership(person, endpoint.organisation)
+    return senders.doubt_of_writer(person, incident)
 
 
 def _waits_already(message: InboundMessage, incident: Incident) -> bool:

@@ -6,7 +6,7 @@ class Migration(migrations.Migration):
     """Each seal keeps the digests of its rows; each row that the purge door lets out is noted."""
 
     dependencies = [
-        ("portal", "0010_seal_secrets"),
+        ("portal", "0012_seal_addresses"),
     ]
 
     operations = [
