@@ -19,14 +19,20 @@ MARKS = "not browser and not faults and not foreign"
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("--list", action="store_true", help="print the sites and how many there are; run nothing")
-    parser.add_argument("--only", default="", help="only the sites whose file:line or text matches this pattern")
+    parser.add_argument(
+        "--list", action="store_true", help="print the sites and how many there are; run nothing"
+    )
+    parser.add_argument(
+        "--only", default="", help="only the sites whose file:line or text matches this pattern"
+    )
     parser.add_argument("--site", default="", help="only this site: FILE:LINE, or its whole key")
     parser.add_argument("--again", action="store_true", help="only what survived the last run")
     parser.add_argument("--shard", default="1/1", help="the share of the sites to run: 1/2, 2/2")
     parser.add_argument("--jobs", type=int, default=2, help="processes at once (2)")
     parser.add_argument("--record-only", action="store_true", help="note which test reaches what, and stop")
-    parser.add_argument("--stale", action="store_true", help="use the last recording although the code has changed")
+    parser.add_argument(
+        "--stale", action="store_true", help="use the last recording although the code has changed"
+    )
     parser.add_argument("--fresh", action="store_true", help="with --stale: record changed test files anew")
     parser.add_argument("--tests", nargs="*", default=[], help="collect only these (all)")
     parser.add_argument("--own", default="", help=argparse.SUPPRESS)
@@ -35,22 +41,23 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     given = options()
-    sites = hook.install()
+    found = hook.install()
     if given.list:
-        for site in sites:
+        for site in found.sites:
             run.say(f"{site.path}:{site.line} [{site.operator}] {site.text} -> {site.other}")
-        for operator, count in Counter(site.operator for site in sites).most_common():
+        for operator, count in Counter(site.operator for site in found.sites).most_common():
             run.say(f"{count:5} {operator}")
-        run.say_excluded()
-        run.say(f"{len(sites)} sites")
+        run.say_excluded(found.left_out)
+        run.say(f"{len(found.sites)} sites")
         return 0
     if given.own:
         switch.active = int(given.own)
     os.environ.setdefault("DEBUG", "true")
     os.environ["DATABASE_URL"] = "sqlite://:memory:"
-    plugin = run.Mutation(given, sites)
+    plugin = run.Mutation(given, found)
     flags = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", MARKS]
-    code = pytest.main([*flags, *given.tests], plugins=[plugin])
+    tests = run.files_for(given.own) if given.own else given.tests
+    code = pytest.main([*flags, *tests], plugins=[plugin])
     return int(code not in (0, 5) or bool(plugin.survivors))
 
 

@@ -9,7 +9,7 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType
 from typing import Any
 
-from tests.mutation.sites import PACKAGES, Site, find
+from tests.mutation.sites import PACKAGES, Found, find
 
 
 class PlantedLoader(SourceFileLoader):
@@ -36,11 +36,11 @@ class PlantedFinder(MetaPathFinder):
         return spec
 
 
-def install() -> list[Site]:
-    """Switch the import of our packages over; returns the sites in order of their numbers."""
+def install() -> Found:
+    """Switch the import of our packages over; returns what was found in them."""
     loaded = [name for name in sys.modules if name.split(".")[0] in PACKAGES]
     if loaded:
         raise RuntimeError(f"loaded before the switches were planted: {loaded}")
-    sites, planted = find()
-    sys.meta_path.insert(0, PlantedFinder(planted))
-    return sites
+    found = find()
+    sys.meta_path.insert(0, PlantedFinder(found.planted))
+    return found

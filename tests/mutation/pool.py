@@ -51,7 +51,9 @@ class Runner:
         return [report for report in found if report.failed]
 
 
-def forked(jobs: list[tuple[Any, Callable[[], Any]]], processes: int, limit: float) -> Iterator[tuple[Any, Any, float]]:
+def forked(
+    jobs: list[tuple[Any, Callable[[], Any]]], processes: int, limit: float
+) -> Iterator[tuple[Any, Any, float]]:
     """(name, what the job returned or None when it was killed or died, seconds) as each job ends."""
     waiting, running = list(reversed(jobs)), {}
     while waiting or running:
@@ -110,12 +112,14 @@ def recording(runner: Runner, nodeids: list[str], file: Path) -> Callable[[], st
     return job
 
 
-def hunting(runner: Runner, number: int, nodeids: list[str], seconds: float) -> Callable[[], dict]:
+def hunting(
+    runner: Runner, number: int, tests: Callable[[], list[str]], seconds: float
+) -> Callable[[], dict]:
     """A job: run the tests with one site on, until one fails that passes with it off."""
 
     def job() -> dict:
         ran, until = 0, time.monotonic() + seconds
-        for nodeid in nodeids:
+        for nodeid in tests():
             if time.monotonic() > until:
                 return {"killer": "", "ran": ran, "is_late": True}
             ran += 1

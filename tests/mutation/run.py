@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -15,9 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.mutation import switch
 from tests.mutation.pool import Runner, forked, hunting, recording
-from tests.mutation.sites import EXCLUDED, PACKAGES, ROOT, Site, excluded
+from tests.mutation.sites import EXCLUDED, LEFT_OUT, PACKAGES, ROOT, Found, Site
 
 VAR = ROOT / "var" / "mutation"
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
@@ -35,6 +34,12 @@ def equivalents() -> dict[str, str]:
     return found
 
 
+def files_for(own: str) -> list[str]:
+    """The test files that a process of its own has to collect."""
+    tests = json.loads((VAR / f"own{own}.json").read_text())["tests"]
+    return sorted({name.split("::")[0] for name in tests})
+
+
 def fingerprint(paths: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
@@ -49,7 +54,7 @@ class Records:
         self.sites, self.file = sites, VAR / "recording.json"
         self.tests: dict[str, dict] = {}
         written = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
-        machinery = [path for path in Path(__file__).parent.glob("s*.py")]
+        machinery = sorted(Path(__file__).parent.glob("s*.py"))
         self.sources = fingerprint([*written, *machinery])
 
     def load(self, is_stale_kept: bool) -> None:
@@ -59,10 +64,21 @@ class Records:
         if kept["sources"] == self.sources:
             self.tests = kept["tests"]
         elif is_stale_kept:
-            numbers = {site.key: number for number, site in enumerate(self.sites)}
-            for test in kept["tests"].values():
-                test["hits"] = [numbers[k] for i in test["hits"] if (k := kept["keys"][i]) in numbers]
-            self.tests = kept["tests"]
+            self.tests = self.carried(kept)
+
+    def carried(self, kept: dict) -> dict[str, dict]:
+        """A recording of other code: sites that are new count as reached by whatever reached their function."""
+        numbers = {site.key: number for number, site in enumerate(self.sites)}
+        new, old = defaultdict(list), set(kept["keys"])
+        for site in self.sites:
+            if site.key not in old:
+                new[f"{site.path}::{site.scope}"].append(numbers[site.key])
+        for test in kept["tests"].values():
+            keys = [kept["keys"][i] for i in test["hits"]]
+            near = {"::".join(key.split("::")[:2]) for key in keys}
+            hits = {numbers[key] for key in keys if key in numbers} | {n for s in near for n in new[s]}
+            test["hits"] = sorted(hits)
+        return kept["tests"]
 
     def save(self) -> None:
         VAR.mkdir(parents=True, exist_ok=True)
@@ -73,7 +89,10 @@ class Records:
         """Tests to record anew -> the fingerprint of their file; forgets those that are gone."""
         prints = {path: fingerprint([path]) for path in {item.path for item in items}}
         now = {item.nodeid: prints[item.path] for item in items}
-        self.tests = {name: test for name, test in self.tests.items() if name in now}
+        collected = {str(item.path) for item in items}
+        gone = {n for n in self.tests if n not in now and str(ROOT / n.split("::")[0]) in collected}
+        gone |= {n for n in self.tests if not (ROOT / n.split("::")[0]).exists()}
+        self.tests = {name: test for name, test in self.tests.items() if name not in gone}
         return {name: text for name, text in now.items() if self.tests.get(name, {}).get("file") != text}
 
     def reaching(self) -> dict[int, list[str]]:
@@ -92,23 +111,26 @@ class Records:
 class Mutation:
     """The plugin that takes over pytest's loop."""
 
-    def __init__(self, options: Any, sites: list[Site]) -> None:
-        self.options, self.sites = options, sites
-        self.records = Records(sites)
+    def __init__(self, options: Any, found: Found) -> None:
+        self.options, self.sites, self.left_out = options, found.sites, found.left_out
+        self.records = Records(found.sites)
         self.survivors: list[tuple[Site, str]] = []
+        self.killers: dict[str, list[str]] = defaultdict(
+            list
+        )  # a file of ours -> the tests that killed there
         self.counts: Counter = Counter()
         self.operators: dict[str, Counter] = defaultdict(Counter)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:
         self.runner = Runner(session)
-        self.runner.prepare()
         if self.options.own:
             self.hunt_alone()
-        else:
-            self.record(session.items)
-            if not self.options.record_only:
-                self.hunt()
+            return True
+        self.runner.prepare()
+        self.record(session.items)
+        if not self.options.record_only:
+            self.hunt()
         return True
 
     # --- recording ---
@@ -117,7 +139,11 @@ class Mutation:
         self.records.load(self.options.stale)
         missing = self.records.missing(items)
         if self.options.stale:
-            missing = {name: text for name, text in missing.items() if name not in self.records.tests or self.options.fresh}
+            missing = {
+                name: text
+                for name, text in missing.items()
+                if name not in self.records.tests or self.options.fresh
+            }
         if not missing:
             return
         say(f"recording {len(missing)} of {len(items)} tests ...")
@@ -162,72 +188,86 @@ class Mutation:
     def hunt(self) -> None:
         started, numbers = time.monotonic(), self.chosen()
         reaching, same = self.records.reaching(), equivalents()
-        jobs = []
+        forks, alone = [], []
         for number in numbers:
             site = self.sites[number]
             if site.key in same:
                 self.settle(site, "equivalent", same[site.key])
             elif site.is_import:
-                continue
+                alone.append(number)
             elif not reaching[number]:
                 self.settle(site, "survived", "no test reaches it")
             else:
-                tests = self.ordered(number, reaching[number])
-                jobs.append((number, hunting(self.runner, number, tests, LIMIT)))
-        for number, result, seconds in forked(jobs, self.options.jobs, LIMIT + 60):
-            self.judge(number, result, seconds, len(reaching[number]))
-        alone = [n for n in numbers if self.sites[n].is_import and self.sites[n].key not in same]
-        for number in alone:
-            self.judge_alone(number)
+                tests = functools.partial(self.ordered, site, reaching[number])
+                forks.append((number, hunting(self.runner, number, tests, LIMIT)))
+        for number, result, seconds in forked(forks, self.options.jobs, LIMIT + 60):
+            if self.sites[number].is_late and result and not result["killer"]:
+                alone.append(number)  # something may have copied the value when its module loaded
+            else:
+                self.judge(number, result, f"{seconds:.1f} s")
+        lonely = [(number, functools.partial(self.start_alone, number)) for number in alone]
+        for number, result, seconds in forked(lonely, self.options.jobs, 2 * LIMIT):
+            self.judge(number, result, f"a process of its own, {seconds:.0f} s")
         self.finish(numbers, time.monotonic() - started)
 
-    def ordered(self, number: int, tests: list[str]) -> list[str]:
-        return tests
+    def ordered(self, site: Site, tests: list[str]) -> list[str]:
+        """What killed lately in the same file comes first."""
+        reached = set(tests)
+        lately = [name for name in dict.fromkeys(reversed(self.killers[site.path])) if name in reached][:12]
+        return [*lately, *(name for name in tests if name not in lately)]
 
-    def judge(self, number: int, result: dict | None, seconds: float, reached: int) -> None:
+    def judge(self, number: int, result: dict | None, how: str) -> None:
         site = self.sites[number]
         if result is None:
-            self.settle(site, "killed", f"it hung or died ({seconds:.0f} s)")
+            self.settle(site, "killed", f"by hanging or dying ({how})")
         elif result["killer"]:
-            self.settle(site, "killed", f"{result['killer']} ({result['ran']} run, {seconds:.1f} s)")
+            self.killers[site.path].append(result["killer"])
+            self.settle(site, "killed", f"by {result['killer']} (test {result['ran']}, {how})")
         else:
-            late = ", out of time" if result.get("is_late") else ""
-            self.settle(site, "survived", f"{result['ran']} of {reached} tests that reach it pass{late} ({seconds:.0f} s)")
+            late = "out of time: " if result.get("is_late") else ""
+            self.settle(site, "survived", f"{late}all {result['ran']} tests that reach it pass ({how})")
 
-    def judge_alone(self, number: int) -> None:
+    def start_alone(self, number: int) -> dict:
         """A site that is decided when its module loads: in a process of its own, where it is on from the start."""
+        site, tests = self.sites[number], self.records.tests
+        near = {n for n, other in enumerate(self.sites) if other.path == site.path}
+        close = [name for name, test in tests.items() if test["passed"] and near & set(test["hits"])]
+        close.sort(
+            key=lambda name: (
+                name not in self.killers[site.path],
+                not EAGER.search(name),
+                tests[name]["seconds"],
+            )
+        )
+        plan = VAR / f"own{number}.json"
+        plan.write_text(json.dumps({"tests": close, "killer": None, "ran": 0}))
         command = [sys.executable, "-m", "tests.mutation", "--own", str(number)]
-        started = time.monotonic()
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=3600)
-        killer = re.search(r"^killer: (.*)$", done.stdout, re.M)
-        seconds = time.monotonic() - started
-        if killer is None:
-            self.settle(self.sites[number], "killed", f"the portal does not start with it ({seconds:.0f} s)")
-        elif killer[1]:
-            self.settle(self.sites[number], "killed", f"{killer[1]} (own process, {seconds:.0f} s)")
-        else:
-            self.settle(self.sites[number], "survived", f"own process, every test passes ({seconds:.0f} s)")
+        subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+        result = json.loads(plan.read_text())
+        plan.unlink()
+        if result["killer"] is None:
+            return {"killer": "the start: the portal does not load", "ran": 0}
+        return result
 
     def hunt_alone(self) -> None:
-        self.records.load(is_stale_kept=True)
-        known = [name for name in self.runner.items if self.records.tests.get(name, {}).get("passed")]
-        site = self.sites[int(self.options.own)]
-        near = {n for n, other in enumerate(self.sites) if other.path == site.path}
-        close = [n for n in known if near & set(self.records.tests[n]["hits"])]
-        for name in sorted(close, key=lambda n: (not EAGER.search(n), self.records.tests[n]["seconds"])):
+        plan = VAR / f"own{self.options.own}.json"
+        tests, result = json.loads(plan.read_text())["tests"], {"killer": "", "ran": 0}
+        for name in tests:
+            result["ran"] += 1
             if not self.runner.passes(name):
-                say(f"killer: {name}")
-                return
-        say("killer: ")
+                result["killer"] = name
+                break
+        plan.write_text(json.dumps(result))
 
     def settle(self, site: Site, verdict: str, why: str) -> None:
         self.counts[verdict] += 1
         self.operators[site.operator][verdict] += 1
         if verdict == "survived":
             self.survivors.append((site, why))
-        mark = {"killed": "killed    ", "survived": "SURVIVED  ", "equivalent": "equivalent"}[verdict]
-        say(f"{mark} {site.path}:{site.line} [{site.operator}] {site.text} -> {site.other}\n           by {why}" if verdict == "killed" else
-            f"{mark} {site.path}:{site.line} [{site.operator}] {site.text} -> {site.other}\n           {why}")
+        mark = verdict.upper() if verdict == "survived" else verdict
+        say(
+            f"{mark:10} {site.path}:{site.line} [{site.operator}] {site.text} -> {site.other}\n           {why}"
+        )
 
     def finish(self, numbers: list[int], seconds: float) -> None:
         (VAR / "survivors.json").write_text(json.dumps([site.key for site, _ in self.survivors]))
@@ -236,7 +276,7 @@ class Mutation:
             say(f"{operator:20} " + ", ".join(f"{verdict} {n}" for verdict, n in sorted(counts.items())))
         for site, why in self.survivors:
             say(f"SURVIVED {site.path}:{site.line} {site.key}\n         {why}")
-        say_excluded()
+        say_excluded(self.left_out)
         unknown = set(equivalents()) - {site.key for site in self.sites}
         for key in sorted(unknown):
             say(f"equivalent.txt names a site that is not there any more: {key}")
@@ -252,8 +292,10 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def say_excluded() -> None:
+def say_excluded(left_out: Counter[str]) -> None:
     for pattern, reason in EXCLUDED.items():
         written = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
         count = sum(bool(re.fullmatch(pattern, path.relative_to(ROOT).as_posix())) for path in written)
         say(f"not searched: {pattern} ({count} files): {reason}")
+    for name, reason in LEFT_OUT.items():
+        say(f"no site: {left_out[name]} times: {reason}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import copy
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +25,14 @@ EXCLUDED = {  # a pattern of paths -> why nothing is mutated there
 ON, DECORATED, PERMISSIVE, FLAG, LISTED, CELLS = (
     f"__mutant_{name}__" for name in ("on", "decorated", "permissive", "flag", "listed", "cells")
 )
-HEADER = (
-    "from tests.mutation.switch import on as {}, decorated as {}, permissive as {}, Flag as {}, "
-    "Listed as {}, Cells as {}"
-).format(ON, DECORATED, PERMISSIVE, FLAG, LISTED, CELLS)
+HEADER = f"""from tests.mutation.switch import (
+    on as {ON}, decorated as {DECORATED}, permissive as {PERMISSIVE}, Flag as {FLAG}, Listed as {LISTED}, Cells as {CELLS})
+"""
 
 SCOPES = re.compile(r"(in)?visible_to|seen_\w+|managed_by|looked_after_by|addressed_to|published")
-SCOPE_BODIES = re.compile(r"visible_to|seen_\w+|managed_by|looked_after_by|addressed_to|narrowed\w*|_joined|writable")
+SCOPE_BODIES = re.compile(
+    r"visible_to|seen_\w+|managed_by|looked_after_by|addressed_to|narrowed\w*|_joined|writable"
+)
 NARROWED = re.compile(r"narrowed\w*")
 LOOKUPS = {"filter", "exclude", "get", "get_object_or_404", "get_list_or_404", "Q", "FilteredRelation"}
 TENANT_WORDS = {
@@ -47,7 +49,9 @@ REFUSALS = re.compile(
     r"may|may_rca|may_not\w*|\w*permission_refusal|second_person_refusal|doubt\w*|why_not\w*|why_hidden|\w*refusal_for\w*"
 )
 LOOSE = {
-    **dict.fromkeys(("is_agent", "is_active", "is_authenticated", "is_staff", "is_public", "is_manager"), True),
+    **dict.fromkeys(
+        ("is_agent", "is_active", "is_authenticated", "is_staff", "is_public", "is_manager"), True
+    ),
     **dict.fromkeys(("is_limited", "is_internal"), False),
 }
 IDENTITIES = re.compile(
@@ -58,9 +62,18 @@ RAISED = {
     *("PermissionDenied", "Http404", "NotAuthenticated", "AuthenticationFailed", "NotFound"),
     *("HttpResponseForbidden", "HttpResponseNotFound"),
 }
-DECORATORS = re.compile(r"login_required|reauthenticat\w+|staff_member_required|permission_required|user_passes_test")
+DECORATORS = re.compile(
+    r"login_required|reauthenticat\w+|staff_member_required|permission_required|user_passes_test"
+)
 TABLES = re.compile(r"roles|\w*(RULES|RIGHTS|MATRIX|WRITES|READ_ONLY)")
 DOORS = re.compile(r"second_factor|imperson|access|limit")  # our own middleware that refuses
+
+
+LEFT_OUT = {  # what has the shape of a site and is none -> why
+    "service": "`is_active` of a service: a retired service hides nothing that is anybody's",
+    "constraint": "a constraint's Q in Meta: the migrations hold it, and a test holds Meta to the migrations",
+    "shown": "a fact about a person that is shown or written down, not asked in a condition",
+}
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,7 @@ class Site:
     other: str
     ordinal: int = 0  # among sites that read alike in the same function
     is_import: bool = False  # decided when the module loads: needs a process of its own
+    is_late: bool = False  # a value of a loaded module that reads differently while the site is on
 
     @property
     def key(self) -> str:
@@ -140,6 +154,8 @@ class Planter(ast.NodeTransformer):
         self.scopes: list[str] = []
         self.functions: list[tuple[str, str]] = []  # the enclosing functions: name, what they return
         self.seen: dict[tuple, int] = {}
+        self.conditions: set[int] = set()  # ids of the attributes that some condition asks for
+        self.left_out: Counter[str] = Counter()
 
     # --- planting ---
 
@@ -150,7 +166,7 @@ class Planter(ast.NodeTransformer):
         self.seen[alike] = ordinal = self.seen.get(alike, -1) + 1
         is_import = not self.functions and not late
         line = getattr(node, "lineno", 0)
-        self.sites.append(Site(self.path, line, scope, operator, *short, ordinal, is_import))
+        self.sites.append(Site(self.path, line, scope, operator, *short, ordinal, is_import, late))
         return self.start + len(self.sites) - 1
 
     def ask(self, number: int, name: str = ON, *more: ast.expr) -> ast.Call:
@@ -168,6 +184,8 @@ class Planter(ast.NodeTransformer):
         return planted
 
     def expression(self, node: ast.expr, variants: list[tuple[str, ast.expr]]) -> ast.expr:
+        if not variants:
+            return self.generic_visit(node)  # type: ignore[return-value]
         original = copy.deepcopy(node)
         return self.choose(original, variants, self.generic_visit(node))  # type: ignore[arg-type]
 
@@ -199,7 +217,12 @@ class Planter(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         name = terminal(node.func)
-        if DECORATORS.fullmatch(name) and node.args and not self.functions and not isinstance(node.args[0], ast.Constant):
+        if (
+            DECORATORS.fullmatch(name)
+            and node.args
+            and not self.functions
+            and not isinstance(node.args[0], ast.Constant)
+        ):
             number = self.add(node, "decorator", ast.unparse(node.args[0]), late=True)
             wrapped = ast.Call(self.ask(number, DECORATED, node.func), node.args, node.keywords)
             return wrapped
@@ -227,7 +250,9 @@ class Planter(ast.NodeTransformer):
             return []
         found = []
         for at, word in enumerate(node.keywords):
-            if self.is_scope or words(word.arg) & TENANT_WORDS:
+            if is_of_service(node, word.arg):
+                self.left_out["service"] += 1
+            elif self.is_scope or words(word.arg) & TENANT_WORDS:
                 left = copy.deepcopy(node)
                 del left.keywords[at]
                 found.append(("keyword", self.emptied(left, name)))
@@ -242,7 +267,9 @@ class Planter(ast.NodeTransformer):
         if left.args or left.keywords:
             return left
         if name == "Q":
-            return ast.UnaryOp(ast.Invert(), ast.Call(left.func, [], [ast.keyword("pk__in", ast.List([], ast.Load()))]))
+            return ast.UnaryOp(
+                ast.Invert(), ast.Call(left.func, [], [ast.keyword("pk__in", ast.List([], ast.Load()))])
+            )
         if name in {"filter", "exclude"} and isinstance(left.func, ast.Attribute):
             return everything(left.func.value)
         return left
@@ -258,7 +285,9 @@ class Planter(ast.NodeTransformer):
         """What an actor is said to be, and what is written for staff's eyes only."""
         found = []
         for at, word in enumerate(node.keywords):
-            is_actor = name == "Actor" and word.arg != "is_clockwork" and not isinstance(word.value, ast.Constant)
+            is_actor = (
+                name == "Actor" and word.arg != "is_clockwork" and not isinstance(word.value, ast.Constant)
+            )
             is_hidden = word.arg in {"is_public", "is_internal"} and isinstance(word.value, ast.Constant)
             if is_hidden and (name in LOOKUPS or word.value.value is LOOSE[word.arg]):  # type: ignore[attr-defined]
                 continue
@@ -269,9 +298,24 @@ class Planter(ast.NodeTransformer):
         return found  # type: ignore[return-value]
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        if isinstance(node.ctx, ast.Load) and node.attr in LOOSE and self.functions:
-            return self.expression(node, [("attribute", constant(LOOSE[node.attr]))])
+        if not isinstance(node.ctx, ast.Load) or node.attr not in LOOSE or not self.functions:
+            return self.generic_visit(node)
+        if id(node) not in self.conditions and not self.judges:
+            self.left_out["shown"] += 1
+            return self.generic_visit(node)
+        return self.expression(node, [("attribute", constant(LOOSE[node.attr]))])
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
+        self.ask_in(node.test)
         return self.generic_visit(node)
+
+    def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
+        for condition in node.ifs:
+            self.ask_in(condition)
+        return self.generic_visit(node)
+
+    def ask_in(self, condition: ast.expr) -> None:
+        self.conditions |= {id(part) for part in ast.walk(condition)}
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         if len(node.ops) != 1 or not self.functions:
@@ -290,6 +334,7 @@ class Planter(ast.NodeTransformer):
         return self.expression(node, [("comparison", constant(same))])
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+        self.ask_in(node)
         variants = []
         if self.judges in {"bool", "rows"} and len(node.values) > 1:
             for at, value in enumerate(node.values):
@@ -308,6 +353,7 @@ class Planter(ast.NodeTransformer):
     # --- statements ---
 
     def visit_If(self, node: ast.If) -> ast.AST:
+        self.ask_in(node.test)
         forced = self.forced(node)
         if forced is None:
             return self.generic_visit(node)
@@ -369,7 +415,11 @@ class Planter(ast.NodeTransformer):
         return node
 
     def decorator(self, node: ast.expr) -> ast.expr:
-        if any(DECORATORS.fullmatch(terminal(n)) for n in ast.walk(node) if isinstance(n, ast.Name | ast.Attribute)):
+        if any(
+            DECORATORS.fullmatch(terminal(n))
+            for n in ast.walk(node)
+            if isinstance(n, ast.Name | ast.Attribute)
+        ):
             return self.ask(self.add(node, "decorator", "none", late=True), DECORATED, node)
         for word in node.keywords if isinstance(node, ast.Call) else ():
             if word.arg == "permissions":
@@ -402,14 +452,21 @@ class Planter(ast.NodeTransformer):
             return self.visit(value)
         if name == "permission_classes" and isinstance(value, ast.Tuple | ast.List):
             for at, entry in enumerate(value.elts):
-                value.elts[at] = self.ask(self.add(entry, "permission class", "anybody", late=True), PERMISSIVE, entry)
+                value.elts[at] = self.ask(
+                    self.add(entry, "permission class", "anybody", late=True), PERMISSIVE, entry
+                )
             return value
         if name == "is_public" and isinstance(value, ast.Constant) and value.value is False:
             return self.ask(self.add(value, "internal", "True", "is_public = False", late=True), FLAG, value)
         if TABLES.fullmatch(name) and isinstance(value, ast.Dict | ast.Call):
             return self.table(name, value)
         if name in {"MIDDLEWARE", "REST_FRAMEWORK"}:
-            return self.settings(name, value)
+            return self.settings(value)
+        if name == "constraints" and "Meta" in self.scopes:
+            self.left_out["constraint"] += sum(
+                terminal(n) == "Q" for n in ast.walk(value) if isinstance(n, ast.Call)
+            )
+            return value
         return self.visit(value)
 
     def table(self, name: str, value: ast.expr) -> ast.expr:
@@ -422,7 +479,7 @@ class Planter(ast.NodeTransformer):
             return self.visit(value)
         return ast.Call(ast.Name(CELLS, ast.Load()), [value, ast.List(variants, ast.Load())], [])  # type: ignore[list-item]
 
-    def settings(self, name: str, value: ast.expr) -> ast.expr:
+    def settings(self, value: ast.expr) -> ast.expr:
         for node in ast.walk(value):
             if not isinstance(node, ast.List):
                 continue
@@ -448,15 +505,22 @@ def everything(receiver: ast.expr) -> ast.expr:
 
 def mentions(node: ast.AST) -> bool:
     """Whether a condition names what keeps tenants apart."""
-    for part in ast.walk(node):
-        if isinstance(part, ast.keyword) and words(part.arg) & TENANT_WORDS:
-            return True
-    return False
+    return any(isinstance(part, ast.keyword) and words(part.arg) & TENANT_WORDS for part in ast.walk(node))
+
+
+def is_of_service(node: ast.Call, lookup: str | None) -> bool:
+    """`Service.objects.filter(is_active=True)`, `service__is_active=True`."""
+    parts = (lookup or "").split("__")
+    return parts[-1] == "is_active" and ("service" in parts or ast.unparse(node.func).startswith("Service."))
 
 
 def is_persons_key(node: ast.AST) -> bool:
     """`by.pk`, `person.id`: a comparison asks who somebody is."""
-    return isinstance(node, ast.Attribute) and node.attr in {"pk", "id"} and bool(PEOPLE.fullmatch(terminal(node.value)))
+    return (
+        isinstance(node, ast.Attribute)
+        and node.attr in {"pk", "id"}
+        and bool(PEOPLE.fullmatch(terminal(node.value)))
+    )
 
 
 def other_text(value: ast.expr, other: ast.expr) -> str:
@@ -544,18 +608,26 @@ def plant(tree: ast.Module, planter: Planter) -> ast.Module:
     return ast.fix_missing_locations(tree)
 
 
-def find(paths: Iterable[Path] | None = None) -> tuple[list[Site], dict[str, ast.Module]]:
-    """All sites in order of their numbers, and path -> the planted module for those that have any."""
+@dataclass
+class Found:
+    """All sites in order of their numbers; path -> the planted module; what was left out, by reason."""
+
+    sites: list[Site]
+    planted: dict[str, ast.Module]
+    left_out: Counter[str]
+
+
+def find(paths: Iterable[Path] | None = None) -> Found:
     paths = list(paths if paths is not None else sources())
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
     known = answers(trees.values())
-    sites: list[Site] = []
-    planted: dict[str, ast.Module] = {}
+    found = Found([], {}, Counter())
     for path, tree in trees.items():
         name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
-        planter = Planter(name, known, len(sites))
+        planter = Planter(name, known, len(found.sites))
         module = plant(tree, planter)
+        found.left_out += planter.left_out
         if planter.sites:
-            planted[str(path)] = module
-            sites += planter.sites
-    return sites, planted
+            found.planted[str(path)] = module
+            found.sites += planter.sites
+    return found
