@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 FOREIGN := .venv-foreign
 PYTEST := DEBUG=true FAIL_ON_SKIP=$(FAIL_ON_SKIP) $(BIN)/python -m pytest -q
 
-.PHONY: help install run test test-browser test-faults test-foreign score-mail lint format messages lock
+.PHONY: help install run test test-browser test-faults test-foreign test-mutants score-mail lint format messages lock
 .DEFAULT_GOAL := help
 
 help: ## Show the commands
@@ -45,6 +45,9 @@ $(FOREIGN)/.installed: tests/foreign/requirements.lock $(STAMP)
 
 test-foreign: install $(FOREIGN)/.installed ## Read our maintenance notices with the network industry's parser
 	$(PYTEST) -m foreign
+
+test-mutants: install ## Switch off each guard of tenancy and permission; a test must notice (ARGS="--list")
+	nice $(BIN)/python -m tests.mutation $(ARGS)
 
 score-mail: install ## Score how mails are read, on the project's corpus
 	$(BIN)/python -m bench.mail_corpus

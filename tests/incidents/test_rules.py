@@ -40,7 +40,7 @@ def allowed(table: str) -> dict[str, set[str]]:
         if not line.startswith(" "):
             kinds, _, line = line.partition(":")
             who = {f"is_{kind}" for kind in kinds.split()}
-        found |= {verb: who for verb in line.split()}
+        found |= dict.fromkeys(line.split(), who)
     return found
 
 

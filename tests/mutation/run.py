@@ -133,6 +133,11 @@ class Mutation:
             self.hunt()
         return True
 
+    @property
+    def exit_code(self) -> int:
+        """1 when any mutant survived."""
+        return int(bool(self.survivors))
+
     # --- recording ---
 
     def record(self, items: list[Any]) -> None:
