@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 from tests.mutation.pool import Runner, forked, hunting, recording
 from tests.mutation.sites import EXCLUDED, LEFT_OUT, PACKAGES, ROOT, Found, Site
 
-VAR = ROOT / "var" / "mutation"
+VAR = Path(os.environ.get("VAR_DIR", ROOT / "var")) / "mutation"
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 EAGER = re.compile(r"leak|stranger|role|visib|permission|limited|right|rules|tenan|scope")
 LIMIT = 600.0  # seconds that one mutant may take
