@@ -12,7 +12,7 @@ import copy
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,9 +31,11 @@ HEADER = f"""from tests.mutation.switch import (
 
 SCOPES = re.compile(r"(in)?visible_to|seen_\w+|managed_by|looked_after_by|addressed_to|published")
 SCOPE_BODIES = re.compile(
-    r"visible_to|seen_\w+|managed_by|looked_after_by|addressed_to|narrowed\w*|_joined|writable"
+    r"visible_to|seen_\w+|managed_by|looked_after(_by)?|addressed_to|narrowed\w*|_joined|writable|with_limits|_theirs"
+    r"|organisations_of"
 )
-NARROWED = re.compile(r"narrowed\w*")
+NARROWED = re.compile(r"narrowed\w*|looked_after|with_limits")
+WHO = {"user", "person", "request", "token", "organisation", "organisations", "staff", "by"}
 LOOKUPS = {"filter", "exclude", "get", "get_object_or_404", "get_list_or_404", "Q", "FilteredRelation"}
 TENANT_WORDS = {
     *("organisation", "organisations", "organisation_id", "membership", "memberships", "user", "person"),
@@ -45,14 +47,15 @@ PREDICATES = re.compile(
     r"may_\w+|can_\w+|is_agent|is_duty_manager|has_\w*(role|permission|right)s?|is_still_\w+|is_writer|is_reader"
     r"|is_member\w*|is_manager|is_channel_of|is_public\w*|_?(is_)?allowed\w*|looks_after|sees\w*|is_limited\w*"
 )
+TIGHT = {"is_missing", "is_required", "is_last"}  # predicates that hold somebody back
 REFUSALS = re.compile(
-    r"may|may_rca|may_not\w*|\w*permission_refusal|second_person_refusal|doubt\w*|why_not\w*|why_hidden|\w*refusal_for\w*"
+    r"refusal|may|may_rca|may_not\w*|\w*permission_refusal|second_person_refusal|doubt\w*|why_not\w*|why_hidden|\w*refusal_for\w*"
 )
 LOOSE = {
     **dict.fromkeys(
         ("is_agent", "is_active", "is_authenticated", "is_staff", "is_public", "is_manager"), True
     ),
-    **dict.fromkeys(("is_limited", "is_internal"), False),
+    **dict.fromkeys(("is_limited", "is_internal", "requires_second_factor"), False),
 }
 IDENTITIES = re.compile(
     r"(organisation|staff_role|role|team|visibility|user|person|scope|recipient)(_id)?|by_id"
@@ -66,7 +69,8 @@ DECORATORS = re.compile(
     r"login_required|reauthenticat\w+|staff_member_required|permission_required|user_passes_test"
 )
 TABLES = re.compile(r"roles|\w*(RULES|RIGHTS|MATRIX|WRITES|READ_ONLY)")
-DOORS = re.compile(r"second_factor|imperson|access|limit")  # our own middleware that refuses
+ROLE_WORDS = {"agent", "duty", "head", "admin", "-"}  # in a table that is written as text
+DOORS = re.compile(r"second_factor|imperson|look_as|access|limit")  # our own middleware that refuses
 
 
 LEFT_OUT = {  # what has the shape of a site and is none -> why
@@ -118,14 +122,15 @@ def negation(node: ast.expr) -> ast.expr:
     return node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not) else node
 
 
-def is_denied(node: ast.AST | None) -> bool:
+def is_denied(node: ast.AST | None, denials: set[str] | frozenset[str] = frozenset()) -> bool:
     """Whether an exception or answer refuses for want of permission."""
     if node is None:
         return False
-    if terminal(node) in RAISED:
+    if terminal(node) in RAISED | denials:
         return True
+    said = {"kind": {"permission"}, "status": {401, 403}}
     return isinstance(node, ast.Call) and any(
-        k.arg == "kind" and isinstance(k.value, ast.Constant) and k.value.value == "permission"
+        isinstance(k.value, ast.Constant) and k.value.value in said.get(k.arg or "", ())
         for k in node.keywords
     )
 
@@ -135,21 +140,47 @@ def returned(body: list[ast.stmt]) -> ast.expr | None:
     return body[0].value if len(body) == 1 and isinstance(body[0], ast.Return) else None
 
 
-def answers(trees: Iterable[ast.Module]) -> dict[str, set[str]]:
-    """Every function's name -> what its definitions say they return."""
-    found: dict[str, set[str]] = {}
-    for tree in trees:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and node.returns is not None:
-                found.setdefault(node.name, set()).add(ast.unparse(node.returns))
+@dataclass
+class Known:
+    """What the definitions of all modules tell of the names that are used."""
+
+    answers: dict[str, set[str]] = field(default_factory=dict)  # a function's name -> what it says it returns
+    narrowers: set[str] = field(default_factory=set)  # functions from rows and somebody to fewer rows
+    checkers: set[str] = field(default_factory=set)  # functions that return nothing and may refuse
+    denials: set[str] = field(default_factory=set)  # exceptions that are refusals
+
+
+def known_of(trees: Iterable[ast.Module]) -> Known:
+    found = Known()
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    for node in nodes:
+        if isinstance(node, ast.ClassDef) and any(terminal(base) in RAISED for base in node.bases):
+            found.denials.add(node.name)
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef) and node.returns is not None:
+            returns = ast.unparse(node.returns)
+            found.answers.setdefault(node.name, set()).add(returns)
+            if is_narrower(node, returns):
+                found.narrowers.add(node.name)
+            raised = [n.exc for n in ast.walk(node) if isinstance(n, ast.Raise)]
+            if returns == "None" and any(is_denied(exc, found.denials) for exc in raised):
+                found.checkers.add(node.name)
     return found
+
+
+def is_narrower(node: ast.FunctionDef, returns: str) -> bool:
+    first, *others = [a for a in node.args.args if a.arg not in {"self", "cls"}] or [None]
+    annotation = ast.unparse(first.annotation) if first is not None and first.annotation else ""
+    names = {a.arg for a in [*others, *node.args.kwonlyargs] if a is not None}
+    return "QuerySet" in returns and "QuerySet" in annotation and bool(names & WHO)
 
 
 class Planter(ast.NodeTransformer):
     """Rewrites one module; `sites` are what it planted, numbered from `start`."""
 
-    def __init__(self, path: str, answers: dict[str, set[str]], start: int = 0) -> None:
-        self.path, self.answers, self.start = path, answers, start
+    def __init__(self, path: str, known: Known, start: int = 0) -> None:
+        self.path, self.known, self.start = path, known, start
+        self.texts: dict[str, str] = {}  # the module's tables of rights that are written as text
         self.sites: list[Site] = []
         self.scopes: list[str] = []
         self.functions: list[tuple[str, str]] = []  # the enclosing functions: name, what they return
@@ -198,7 +229,7 @@ class Planter(ast.NodeTransformer):
     @property
     def is_scope(self) -> bool:
         """Whether this function decides which rows somebody gets."""
-        return bool(SCOPE_BODIES.fullmatch(self.name))
+        return bool(SCOPE_BODIES.fullmatch(self.name)) or self.name in self.known.narrowers
 
     @property
     def judges(self) -> str:
@@ -211,12 +242,14 @@ class Planter(ast.NodeTransformer):
         return "str" if returns.startswith("str") and REFUSALS.fullmatch(self.name) else ""
 
     def returns(self, name: str, kind: str) -> bool:
-        return any(answer.split(" ")[0] == kind for answer in self.answers.get(name, ()))
+        return any(answer.split(" ")[0] == kind for answer in self.known.answers.get(name, ()))
 
     # --- expressions ---
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         name = terminal(node.func)
+        if not self.functions and len(node.args) == 1 and terminal(node.args[0]) in self.texts:
+            return self.text_table(node, terminal(node.args[0]))
         if (
             DECORATORS.fullmatch(name)
             and node.args
@@ -239,7 +272,7 @@ class Planter(ast.NodeTransformer):
         return self.choose(original, variants, node)
 
     def scope_calls(self, node: ast.Call, name: str) -> list[tuple[str, ast.expr]]:
-        if NARROWED.fullmatch(name) and node.args:
+        if (NARROWED.fullmatch(name) or name in self.known.narrowers) and node.args:
             return [("narrowed", copy.deepcopy(node.args[0]))]
         if SCOPES.fullmatch(name) and isinstance(node.func, ast.Attribute) and len(node.args) <= 2:
             return [("scope", everything(node.func.value))]
@@ -277,6 +310,8 @@ class Planter(ast.NodeTransformer):
     def verdicts(self, node: ast.Call, name: str) -> list[tuple[str, ast.expr]]:
         if REFUSALS.fullmatch(name) and self.returns(name, "str"):
             return [("refusal", constant(""))]
+        if name in TIGHT and self.returns(name, "bool"):
+            return [("predicate", constant(False))]
         if PREDICATES.fullmatch(name) and (self.returns(name, "bool") or name.endswith("_permission")):
             return [("predicate", constant(name not in LOOSE or LOOSE[name]))]
         return []
@@ -374,14 +409,22 @@ class Planter(ast.NodeTransformer):
         return False if self.judges == "str" else None
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        if not is_denied(node.exc) or not self.functions:
+        if not is_denied(node.exc, self.known.denials) or not self.functions:
             return self.generic_visit(node)
         number = self.add(node, "raise", "pass")
         return ast.If(ast.UnaryOp(ast.Not(), self.ask(number)), [self.generic_visit(node)], [])  # type: ignore[list-item]
 
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        """A call for its refusal alone is left out."""
+        name = terminal(node.value) if isinstance(node.value, ast.Call) else ""
+        if name not in self.known.checkers or not self.functions:
+            return self.generic_visit(node)
+        number = self.add(node, "check", "pass")
+        return ast.If(ast.UnaryOp(ast.Not(), self.ask(number)), [self.generic_visit(node)], [])  # type: ignore[list-item]
+
     def visit_Return(self, node: ast.Return) -> ast.AST:
         variants: list[tuple[str, ast.expr]] = []
-        if is_denied(node.value):
+        if is_denied(node.value, self.known.denials):
             variants = [("returned refusal", constant(None))]
         elif self.judges == "bool" and node.value is not None and not self.is_site_itself(node.value):
             variants = [("verdict", constant(True))]
@@ -422,6 +465,8 @@ class Planter(ast.NodeTransformer):
         ):
             return self.ask(self.add(node, "decorator", "none", late=True), DECORATED, node)
         for word in node.keywords if isinstance(node, ast.Call) else ():
+            if word.arg == "permission_classes":
+                word.value = self.permissions(word.value)
             if word.arg == "permissions":
                 number = self.add(word.value, "action permission", "['view']", late=True)
                 everybody = ast.List([constant("view")], ast.Load())
@@ -446,16 +491,24 @@ class Planter(ast.NodeTransformer):
         node.value = self.assigned(terminal(node.targets[0]), node.value)
         return node
 
+    def permissions(self, value: ast.expr) -> ast.expr:
+        """Each class of a list of permission classes may let everybody in."""
+        for part in ast.walk(value):
+            for at, entry in enumerate(part.elts if isinstance(part, ast.Tuple | ast.List) else ()):
+                if not isinstance(entry, ast.Starred):
+                    number = self.add(entry, "permission class", "anybody", late=True)
+                    part.elts[at] = self.ask(number, PERMISSIVE, entry)  # type: ignore[attr-defined]
+        return value
+
     def assigned(self, name: str, value: ast.expr) -> ast.expr:
         """The value of a constant, with its cells switched where it is a table of rights."""
         if self.functions:
             return self.visit(value)
-        if name == "permission_classes" and isinstance(value, ast.Tuple | ast.List):
-            for at, entry in enumerate(value.elts):
-                value.elts[at] = self.ask(
-                    self.add(entry, "permission class", "anybody", late=True), PERMISSIVE, entry
-                )
+        if is_text_table(value):
+            self.texts[name] = value.value  # type: ignore[attr-defined]
             return value
+        if name == "permission_classes":
+            return self.permissions(value)
         if name == "is_public" and isinstance(value, ast.Constant) and value.value is False:
             return self.ask(self.add(value, "internal", "True", "is_public = False", late=True), FLAG, value)
         if TABLES.fullmatch(name) and isinstance(value, ast.Dict | ast.Call):
@@ -468,6 +521,15 @@ class Planter(ast.NodeTransformer):
             )
             return value
         return self.visit(value)
+
+    def text_table(self, node: ast.Call, name: str) -> ast.expr:
+        """What is read from a table of rights in text, with each cell of it switched."""
+        variants = []
+        for label, text in wider_texts(self.texts[name]):
+            number = self.add(node, "cell", "wider", f"{name}: {label}", late=True)
+            make = ast.Lambda(NO_ARGUMENTS, ast.Call(node.func, [constant(text)], []))
+            variants.append(ast.Tuple([constant(number), make], ast.Load()))
+        return ast.Call(ast.Name(CELLS, ast.Load()), [node, ast.List(variants, ast.Load())], [])  # type: ignore[list-item]
 
     def table(self, name: str, value: ast.expr) -> ast.expr:
         variants = []
@@ -583,6 +645,33 @@ def wider_cells(entry: ast.expr) -> list[tuple[str, ast.expr]]:
     return []
 
 
+def is_text_table(value: ast.expr) -> bool:
+    """Three lines or more that name a thing and who may what with it."""
+    if not isinstance(value, ast.Constant) or not isinstance(value.value, str):
+        return False
+    rows = [line.split() for line in value.value.splitlines()]
+    return sum("." in row[0] and bool(ROLE_WORDS & set(row[1:])) for row in rows if row) >= 3
+
+
+def wider_texts(table: str) -> list[tuple[str, str]]:
+    """Every way to widen one cell: (the row and the column, the whole table with it widened)."""
+    found, name, has_of = [], "", " of\n" in table
+    for line in table.splitlines(keepends=True):
+        cells = list(re.finditer(r"\S+", line))
+        if not cells or not any(cell[0] in ROLE_WORDS for cell in cells):
+            name = line.strip()
+            continue
+        name = " ".join(c[0] for c in cells if "." in c[0] and c is not cells[-1]) or name
+        for at, cell in enumerate(cells[1:] if "." in cells[0][0] else cells):
+            wider = "agent" if cell[0] in ROLE_WORDS - {"agent"} else ""
+            if has_of and cell is cells[-1] and cell[0] != "all":
+                wider = "all"
+            if wider:
+                changed = line[: cell.start()] + wider + line[cell.end() :]
+                found.append((f"{name} column {at} {cell[0]} -> {wider}", table.replace(line, changed, 1)))
+    return found
+
+
 def sources() -> list[Path]:
     """The modules that are searched, in a stable order."""
     found = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
@@ -620,7 +709,7 @@ class Found:
 def find(paths: Iterable[Path] | None = None) -> Found:
     paths = list(paths if paths is not None else sources())
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
-    known = answers(trees.values())
+    known = known_of(trees.values())
     found = Found([], {}, Counter())
     for path, tree in trees.items():
         name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name

@@ -38,6 +38,16 @@ PLANTED = [  # operator, what is written, what runs instead
     ("comparison", "def v(u):\n  if membership(u) is None: return 1", "False"),
     ("comparison", "def v(by, person):\n  if by.pk == person.pk: return 1", "True"),
     ("raise", "def v():\n  raise PermissionDenied", "pass"),
+    ("raise", "class No(PermissionDenied): pass\ndef v():\n  raise No()", "pass"),
+    ("check", "def check(u) -> None:\n  raise PermissionDenied\ndef v(u):\n  check(u)", "pass"),
+    (
+        "narrowed",
+        "def ours(rows: QuerySet, user: User) -> QuerySet: return rows\ndef v(u): return ours(found, u)",
+        "found",
+    ),
+    ("predicate", "def is_missing(u) -> bool: return x\ndef v(u): return is_missing(u)", "False"),
+    ("cell", "M = '''\na.b agent head\na.c agent -\na.d duty duty\n'''\nT = read(M)", "wider"),
+    ("permission class", "class A:\n  @action(permission_classes=[IsMine])\n  def f(self): pass", "anybody"),
     ("raise", "def v():\n  raise Refused('no', kind='permission')", "pass"),
     ("returned refusal", "def v(): return Refused('no', kind='permission')", "None"),
     ("actor", "def v(x): return Actor(is_writer=x)", "Actor(is_writer=True)"),
@@ -124,6 +134,13 @@ LOGIN = """
         AGENT, HEAD = "agent", "head"
 
     roles = {"view": StaffRole.AGENT, "add": StaffRole.HEAD}
+    TEXT = '''
+        portal.user agent head
+        portal.team agent -
+        mfa.key     admin admin
+    '''
+    def read(text): return {name: cells for name, *cells in map(str.split, text.strip().splitlines())}
+    TABLE = read(TEXT)
 
     def mine(rows, who):
         return rows.filter(organisation=who)
@@ -138,7 +155,17 @@ LOGIN = """
 def test_a_switch_turns_one_guard_off_and_on_again(plant):
     found, module, code = plant(LOGIN)
     exec(code, module.__dict__)
-    number = {site.operator: n for n, site in enumerate(found.sites)}
+    number = {site.operator: n for n, site in enumerate(found.sites) if "TEXT" not in site.text}
+    cells = [(n, site.text) for n, site in enumerate(found.sites) if "TEXT" in site.text]
+    assert [text for _, text in cells] == [
+        "TEXT: portal.user column 1 head -> agent",
+        "TEXT: portal.team column 1 - -> agent",
+        "TEXT: mfa.key column 0 admin -> agent",
+        "TEXT: mfa.key column 1 admin -> agent",
+    ]
+    switch.active = cells[1][0]
+    assert module.TABLE["portal.team"] == ["agent", "agent"]
+    assert module.TABLE["portal.user"] == ["agent", "head"]
     assert (module.page(""), module.Facts.is_public, module.roles["add"]) == ("sign in", False, "head")
     for operator, look, loose in [
         ("decorator", lambda: module.page(""), "page"),
