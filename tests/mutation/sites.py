@@ -417,7 +417,7 @@ class Planter(ast.NodeTransformer):
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         """A call for its refusal alone is left out."""
         name = terminal(node.value) if isinstance(node.value, ast.Call) else ""
-        if name not in self.known.checkers or not self.functions:
+        if name not in self.known.checkers or not self.functions or ast.unparse(node).startswith("super()"):
             return self.generic_visit(node)
         number = self.add(node, "check", "pass")
         return ast.If(ast.UnaryOp(ast.Not(), self.ask(number)), [self.generic_visit(node)], [])  # type: ignore[list-item]
