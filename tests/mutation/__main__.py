@@ -33,6 +33,9 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--stale", action="store_true", help="use the last recording although the code has changed"
     )
+    parser.add_argument(
+        "--no-record", action="store_true", help="with --stale: hunt with what is recorded already"
+    )
     parser.add_argument("--fresh", action="store_true", help="with --stale: record changed test files anew")
     parser.add_argument("--tests", nargs="*", default=[], help="collect only these (all)")
     parser.add_argument("--own", default="", help=argparse.SUPPRESS)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -96,14 +97,15 @@ class Records:
         self.tests = {name: test for name, test in self.tests.items() if name not in gone}
         return {name: text for name, text in now.items() if self.tests.get(name, {}).get("file") != text}
 
-    def reaching(self) -> dict[int, list[str]]:
-        """Site's number -> the tests that reach it, the likeliest killers first."""
+    def reaching(self, collected: Collection[str]) -> dict[int, list[str]]:
+        """Site's number -> the collected tests that reach it, the likeliest killers first."""
 
         def eagerness(name: str) -> float:
             return self.tests[name]["seconds"] * (0.2 if EAGER.search(name) else 1.0)
 
         found = defaultdict(list)
-        for name in sorted((n for n, test in self.tests.items() if test["passed"]), key=eagerness):
+        known = [name for name, test in self.tests.items() if test["passed"] and name in collected]
+        for name in sorted(known, key=eagerness):
             for number in self.tests[name]["hits"]:
                 found[number].append(name)
         return found
@@ -150,7 +152,9 @@ class Mutation:
                 for name, text in missing.items()
                 if name not in self.records.tests or self.options.fresh
             }
-        if not missing:
+        if self.options.no_record:
+            say(f"{len(missing)} of {len(items)} tests have no recording, and take no part")
+        if not missing or self.options.no_record:
             return
         say(f"recording {len(missing)} of {len(items)} tests ...")
         by_file = defaultdict(list)
@@ -193,7 +197,7 @@ class Mutation:
 
     def hunt(self) -> None:
         started, numbers = time.monotonic(), self.chosen()
-        reaching, same = self.records.reaching(), equivalents()
+        reaching, same = self.records.reaching(self.runner.items), equivalents()
         forks, alone = [], []
         for number in numbers:
             site = self.sites[number]
