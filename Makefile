@@ -7,7 +7,7 @@ FOREIGN := .venv-foreign
 IDP := .venv-idp
 PYTEST := DEBUG=true FAIL_ON_SKIP=$(FAIL_ON_SKIP) $(BIN)/python -m pytest -q
 
-.PHONY: help install run test test-browser test-faults test-foreign score-mail audit lint format messages lock
+.PHONY: help install run test test-browser test-faults test-foreign test-mutants score-mail audit lint format messages lock
 .DEFAULT_GOAL := help
 
 help: ## Show the commands
@@ -52,6 +52,9 @@ $(IDP)/.installed: tests/foreign/idp_requirements.lock $(STAMP)
 
 test-foreign: install $(FOREIGN)/.installed $(IDP)/.installed ## Check ourselves with programs of others: a parser of notices, an identity provider
 	$(PYTEST) -m foreign
+
+test-mutants: install ## Switch off each guard of tenancy and permission; a test must notice (ARGS="--list")
+	nice $(BIN)/python -m tests.mutation $(ARGS)
 
 score-mail: install ## Score how mails are read, on the project's corpus
 	$(BIN)/python -m bench.mail_corpus

@@ -70,7 +70,7 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
         Whoever sees only a part sees what they reported or watch, and maybe the incidents of their team.
         Staff who are limited see those of the organisations that they look after.
         """
-        if not user.is_authenticated or not user.is_active:
+        if not user.is_active:  # nor is anybody anonymous
             return self.none()
         if user.is_agent and not user.is_limited:
             return self

@@ -23,7 +23,7 @@ from portal.timeline import Payload, Payloads, TimelineEvent, declaring
 class RCAQuerySet(models.QuerySet["RCA"]):
     def visible_to(self, user: User) -> RCAQuerySet:
         """RCAs of which a copy was published to an organisation of `user`; all of them for staff."""
-        if not user.is_authenticated or not user.is_active:
+        if not user.is_active:  # nor is anybody anonymous
             return self.none()
         if user.is_agent and not user.is_limited:
             return self
@@ -265,7 +265,7 @@ class RCAVersion(models.Model):
 
 class RCACopyQuerySet(models.QuerySet["RCACopy"]):
     def visible_to(self, user: User) -> RCACopyQuerySet:
-        if not user.is_authenticated or not user.is_active:
+        if not user.is_active:  # nor is anybody anonymous
             return self.none()
         if user.is_agent and not user.is_limited:
             return self

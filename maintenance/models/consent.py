@@ -16,7 +16,7 @@ from portal.models.accounts import TypedModelMeta
 
 class FreezeQuerySet(models.QuerySet["Freeze"]):
     def visible_to(self, user: User) -> FreezeQuerySet:
-        if not user.is_authenticated or not user.is_active:
+        if not user.is_active:  # nor is anybody anonymous
             return self.none()
         if user.is_agent and not user.is_limited:
             return self
@@ -76,7 +76,7 @@ class Freeze(models.Model):
 class ConsentQuerySet(models.QuerySet["Consent"]):
     def visible_to(self, user: User) -> ConsentQuerySet:
         """A customer reads what their organisations are asked for; staff read all."""
-        if not user.is_authenticated or not user.is_active:
+        if not user.is_active:  # nor is anybody anonymous
             return self.none()
         if user.is_agent and not user.is_limited:
             return self

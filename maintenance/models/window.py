@@ -51,7 +51,7 @@ def new_uid() -> str:
 class WindowQuerySet(models.QuerySet["MaintenanceWindow"]):
     def visible_to(self, user: User) -> WindowQuerySet:
         """Announced windows (also cancelled since) that involve an organisation of `user`; staff see all."""
-        if not user.is_authenticated or not user.is_active:
+        if not user.is_active:  # nor is anybody anonymous
             return self.none()
         if user.is_agent and not user.is_limited:
             return self

@@ -50,7 +50,7 @@ def default_language() -> str:
 
 class OrganisationQuerySet(models.QuerySet["Organisation"]):
     def visible_to(self, user: User) -> OrganisationQuerySet:
-        if not user.is_authenticated or not user.is_active:
+        if not user.is_active:  # nor is anybody anonymous
             return self.none()
         if user.is_agent:
             return self.filter(pk__in=user.staff_limits.values("organisation")) if user.is_limited else self
@@ -68,7 +68,7 @@ class OrganisationQuerySet(models.QuerySet["Organisation"]):
         return self._joined(user, Membership.objects.filter(role=Role.MANAGER))
 
     def _joined(self, user: User, memberships: models.QuerySet[Membership]) -> OrganisationQuerySet:
-        if not user.is_authenticated or not user.is_active:
+        if not user.is_active:  # nor is anybody anonymous
             return self.none()
         return self.filter(is_active=True, pk__in=memberships.filter(user=user).values("organisation"))
 

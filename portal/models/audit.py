@@ -19,7 +19,7 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
 
         Entries of no organisation (staff, settings) are for staff who are not limited to some.
         """
-        if not user.is_authenticated or not user.is_active:
+        if not user.is_active:  # nor is anybody anonymous
             return self.none()
         if user.is_agent and not user.is_limited:
             return self

@@ -29,7 +29,7 @@ def new_secret() -> str:
 class EndpointQuerySet(models.QuerySet["Endpoint"]):
     def visible_to(self, user: User) -> EndpointQuerySet:
         """What is not removed: of the user's organisations; for staff all of them; for a stranger none."""
-        if not user.is_authenticated or not user.is_active:
+        if not user.is_active:  # nor is anybody anonymous
             return self.none()
         present = self.filter(removed_at=None)
         if user.is_agent and not user.is_limited:

@@ -31,7 +31,7 @@ def token_of(nonce: str, key: str) -> str:
 class InvitationQuerySet(models.QuerySet["Invitation"]):
     def visible_to(self, user: User) -> InvitationQuerySet:
         """For managers those of their organisations, for staff those of the organisations they look after."""
-        if not user.is_authenticated or not user.is_active:
+        if not user.is_active:  # nor is anybody anonymous
             return self.none()
         if user.is_agent:
             return self.filter(organisation__in=Organisation.objects.visible_to(user).values("pk"))

@@ -23,7 +23,7 @@ class Impact(models.TextChoices):
 
 class ServiceImpactQuerySet(models.QuerySet["ServiceImpact"]):
     def visible_to(self, user: User) -> ServiceImpactQuerySet:
-        if not user.is_authenticated or not user.is_active:
+        if not user.is_active:  # nor is anybody anonymous
             return self.none()
         if user.is_agent and not user.is_limited:
             return self
