@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from incidents import oncall
 from incidents.models import Incident, Involved
+from portal.access import looks_after, with_limits
 from portal.models import StaffRole, User
 
 # --- the customer's side: only active people who are members at this moment ---
@@ -67,7 +68,7 @@ def escalation_contacts(incident: Incident) -> QuerySet[User]:
 
 def owners(incident: Incident, now: datetime) -> list[User]:
     """The assignee, or whoever is on call while nobody has it."""
-    if incident.assignee and incident.assignee.is_agent:
+    if incident.assignee and looks_after(incident.assignee, incident.organisation_id):
         return [incident.assignee]
     return oncall.on_duty("on_call", now)
 
@@ -82,6 +83,12 @@ def duty_managers() -> QuerySet[User]:
     return oncall.staff().filter(staff_role=StaffRole.DUTY_MANAGER)
 
 
+def team(incident: Incident) -> QuerySet[User]:
+    """The staff, without those who look after other organisations only."""
+    everybody = User.objects.filter(is_active=True, is_staff=True).exclude(staff_role="")
+    return with_limits(everybody, incident.organisation_id).order_by("pk")
+
+
 ROLES: dict[str, Callable[[Incident, datetime], Iterable[User]]] = {
     Involved.REPORTER: lambda incident, now: reporters(incident),
     Involved.PARTICIPANTS: lambda incident, now: participants(incident),
@@ -94,7 +101,7 @@ ROLES: dict[str, Callable[[Incident, datetime], Iterable[User]]] = {
     Involved.BACKUP: backups,
     Involved.DUTY_MANAGER: lambda incident, now: oncall.on_duty("duty_manager", now),
     Involved.HEAD_OF_SUPPORT: lambda incident, now: oncall.on_duty("head_of_support", now),
-    Involved.TEAM: lambda incident, now: oncall.staff(),
+    Involved.TEAM: lambda incident, now: team(incident),
 }
 
 
@@ -115,7 +122,8 @@ def next_in_line(incident: Incident, now: datetime, missed: Iterable[User]) -> l
 
 
 def is_still_involved(person: User, incident: Incident) -> bool:
-    """Whether a person may hear of the incident now: staff, or still a member of its organisation."""
+    """Whether a person may hear of the incident now: staff who look after it, or still a member of its
+    organisation."""
     if person.is_agent:
-        return True
+        return looks_after(person, incident.organisation_id)
     return person.is_active and person.memberships.filter(organisation=incident.organisation_id).exists()

@@ -121,7 +121,7 @@ class BridgeDoor(Door):
     def people(self, bridge: Bridge) -> QuerySet[User]:
         organisation = bridge.incident.organisation_id
         theirs = Q(memberships__organisation=organisation, memberships__role__in=WRITERS)
-        staff = Q(is_staff=True)
+        staff = Q(is_staff=True) & (Q(is_limited=False) | Q(staff_limits__organisation=organisation))
         if not person_of(self.request).is_agent:
             met = Q(pk__in=bridge.presences.values("person")) | Q(pk__in=bridge.seats.values("person"))
             staff &= met | Q(pk=bridge.incident.assignee_id)

@@ -29,7 +29,7 @@ from incidents.models import (
 from incidents.models.incident import IncidentQuerySet
 from incidents.standard import Situation, update_form
 from incidents.timeline_view import TimelineItem, timeline_items
-from portal.access import WRITERS
+from portal.access import WRITERS, with_limits
 from portal.models import Membership, User
 from portal.standard_form import StandardForm
 
@@ -189,6 +189,7 @@ def people_to_choose(incident: Incident, bridge: Bridge | None, user: User) -> t
     writers = Membership.objects.filter(organisation=incident.organisation_id, role__in=WRITERS)
     customers = User.objects.filter(pk__in=writers.values("user"), is_active=True, is_staff=False)
     staff = User.objects.filter(is_active=True, is_staff=True).exclude(staff_role="", is_superuser=False)
+    staff = with_limits(staff, incident.organisation_id)
     if not user.is_agent:
         met = Q(pk=incident.assignee_id)
         if bridge is not None:

@@ -116,7 +116,8 @@ def contents_of_all(request: HttpRequest, month: str) -> list[dict[str, Any]]:
     now = timezone.now()
     if not is_agent(person_of(request)) or first is None or not OLDEST <= first <= now.date():
         raise Http404
-    active = Organisation.objects.filter(is_active=True, is_vendor=False, created_at__lte=now)
+    seen = Organisation.objects.visible_to(person_of(request))
+    active = seen.filter(is_active=True, is_vendor=False, created_at__lte=now)
     return report.reports_of(active.order_by("name"), first, now)
 
 

@@ -24,7 +24,7 @@ from django.views.decorators.http import require_http_methods
 from portal import announcing
 from portal.access import person_of
 from portal.admin_base import RoleAdmin
-from portal.models import Announcement, StaffRole
+from portal.models import Announcement
 from portal.verbs import Refused
 
 STATE_WORDS = {
@@ -141,7 +141,6 @@ class DraftForm(forms.ModelForm):
 
 @admin.register(Announcement)
 class AnnouncementAdmin(RoleAdmin):
-    roles = {"view": StaffRole.AGENT, "add": StaffRole.AGENT, "change": StaffRole.AGENT}
     form = DraftForm
     list_display = ["title", "state", "audience", "is_pinned", "published_at", "author"]
     list_filter = ["audience", "is_pinned"]

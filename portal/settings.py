@@ -82,6 +82,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "portal.impersonation.look_as",  # from here on the user may be the customer whom staff look as
     "portal.middleware.person_zone_and_language",
     "portal.middleware.designed_not_found",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from portal import announcement_views, endpoint_views, health, views
+from portal import announcement_views, endpoint_views, health, impersonation, views
 from portal.announcement_api import router as announcement_router
 from portal.home import home
 from portal.public_status import public_status
@@ -17,6 +17,7 @@ urlpatterns = [
     path("status/<slug:slug>/subscription/", subscription, name="status-subscription"),
     path("announcements/", announcement_views.announcement_list, name="announcements"),
     path("announcements/<int:pk>/", announcement_views.announcement, name="announcement"),
+    path("look-as/stop/", impersonation.stop_page, name="look-as-stop"),
     path("profile/", views.profile, name="profile"),
     path("channels/", endpoint_views.endpoint_list, name="channels"),
     path("channels/new/", endpoint_views.new_endpoint, name="channel-new"),

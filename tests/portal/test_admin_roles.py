@@ -39,6 +39,8 @@ from portal.models import (
     OwnDay,
     Service,
     SpecialDate,
+    StaffLimit,
+    Team,
     User,
 )
 from tests import alarm_senders
@@ -92,6 +94,8 @@ portal.calendarversion portal.specialdate       v---   v---   v---   v---
 portal.organisation portal.membership           v---   v---   vacd   vacd
 portal.outboxmessage portal.deliveryattempt     v---   v---   v---   v---
 portal.organisation portal.servicesubscription  v---   v---   vacd   vacd
+portal.organisation portal.team                 v---   v---   vacd   vacd
+portal.user portal.stafflimit                   v---   v---   v---   vacd
 """
 ACTIONS = """
                                    agent  duty  head  administrator
@@ -299,10 +303,12 @@ def bodies(world):
         },
         "portal.organisation": {"name": "New", "slug": "new", "language": "en", "time_zone": "Europe/Berlin"}
         | formset("memberships")
-        | formset("subscriptions"),
+        | formset("subscriptions")
+        | formset("teams"),
         "portal.outboxmessage": {"kind": "new", "subject": "New", "state": "queued"},
         "portal.service": {"name": "New", "slug": "new", "position": "1"},
-        "portal.user": {"email": "new@acme.example", "name": "New", "daily_summary_hour": "8"},
+        "portal.user": {"email": "new@acme.example", "name": "New", "daily_summary_hour": "8"}
+        | formset("staff_limits"),
     }
 
 
@@ -393,6 +399,8 @@ def inline_fields(world, b1):
         | {"at_0": "2026-03-03", "at_1": "10:00:00"},
         "portal.membership": {"user": b1.pk, "role": "manager", "visibility": "all"},
         "portal.servicesubscription": {"service": third.pk},
+        "portal.team": {"name": "Forged"},
+        "portal.stafflimit": {"organisation": b1.memberships.get().organisation_id},
     }
 
 
@@ -438,6 +446,12 @@ def measured_inline(tried, row, body, inline, fields, prefix):
 def test_inlines_obey_the_same_roles(client, undrawn, people, world, b1, role):
     tried = Tried(client, people[role])
     given, fields = bodies(world), inline_fields(world, b1)
+    world["portal.user"] = (
+        people["duty"] if role == "agent" else people["agent"]
+    )  # staff: they can be limited
+    StaffLimit.objects.create(user=world["portal.user"], organisation=world["portal.organisation"])
+    Team.objects.create(organisation=world["portal.organisation"], name="Night")
+    given["portal.user"] |= {"email": "staff@briqmind.example", "staff_role": "agent", "is_staff": "on"}
     found = {}
     for model in models():
         for inline, prefix in prefixes(model):
