@@ -168,9 +168,7 @@ def test_a_customer_s_own_pages_and_the_desk_stay_closed(looking, a1):
     assert looking.get(start_url(a1)).status_code == 403  # nor is a look begun within a look
 
 
-def test_the_database_takes_no_write_while_a_page_is_shown(
-    looking, a1, monkeypatch
-):
+def test_the_database_takes_no_write_while_a_page_is_shown(looking, a1, monkeypatch):
     def writing(request):
         with transaction.atomic():
             User.objects.filter(pk=a1.pk).update(name="Forged")
