@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from incidents.models import CommunicationPlan, CommunicationRule, EscalationStep
 from incidents.models.agreement import CUSTOMER_ROLES, ClockKind, Hearing, Involved, Level, Topic
 from incidents.models.plans import Rule
-from portal.admin_base import RoleTabularInline, SelectWidget
+from portal.admin_base import CarefulFormSet, RoleTabularInline, SelectWidget
 
 # How a role is reached: what staff choose, as the columns that say the same.
 WAYS: dict[str, tuple[Any, list[str], bool]] = {
@@ -156,7 +156,7 @@ class StepForm(HearingForm):
         return data
 
 
-class LevelFormSet(forms.BaseInlineFormSet):
+class LevelFormSet(CarefulFormSet):
     """The rows of one level."""
 
     level = ""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from simple_history.admin import SimpleHistoryAdmin
@@ -160,8 +161,19 @@ class HistoryAdmin(DeskMixin, SimpleHistoryAdmin, ModelAdmin):
         return super().history_form_view(request, object_id, version_id, extra_context)
 
 
+class CarefulFormSet(forms.BaseInlineFormSet):
+    """The rows of a page. More rows sent than there are is a request that no page of ours makes."""
+
+    def _construct_form(self, i: int, **kwargs: Any) -> Any:
+        try:
+            return super()._construct_form(i, **kwargs)
+        except IndexError as error:
+            raise BadRequest("more rows than there are") from error
+
+
 class RoleTabularInline(RoleMixin, TabularInline):
     extra = 0
+    formset = CarefulFormSet
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """A field of a row has no label of its own, only the column's head: it says its name itself."""

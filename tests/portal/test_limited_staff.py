@@ -60,7 +60,10 @@ from tests.maintenance import world as windows
 
 OTHER = "zebra-9c1d"  # stands in everything of Nordwind
 NOTE = f"{INTERNAL}: {' '.join(WORDS.values())}"  # what a colleague wrote on Acme's own incident
-WALKED = re.compile(r"^/(accounts|static|calendar)/|/jsi18n/|/logout|/password_change/")
+# What was walked already but for its order, and what leads elsewhere.
+WALKED = re.compile(
+    r"^/(accounts|static|calendar)/|/jsi18n/|/logout|/password_change/|[?&](o|p|e|view|show)="
+)
 
 
 def limited(organisation, role="agent", email="lim@briqmind.example"):
@@ -171,8 +174,8 @@ def walk(user, *starts):
     client.force_login(user)
     found, waiting = {}, list(starts)
     while waiting:
-        path = waiting.pop()
-        if path in found or WALKED.search(path) or len(found) > 900:
+        path = waiting.pop(0)
+        if path in found or WALKED.search(path) or len(found) > 300:
             continue
         answer = client.get(path, follow=True)
         assert answer.status_code in (200, 403, 404, 405), (path, answer.status_code)
@@ -197,10 +200,11 @@ def test_no_byte_of_another_organisation_reaches_limited_staff(readers):  # noqa
     user = limited(acme, "administrator")
     pages = walk(user, "/admin/", "/", "/status/", "/reports/", "/announcements/", "/reports/all/2026-03/")
     others = [word for slug, word in WORDS.items() if slug != "acme"]
+    leaks = []
     for where, content in (pages | nouns(user)).items():
-        text = content.decode("utf-8", "replace").replace(NOTE, "").replace(NOTE.replace("-", "&#x2d;"), "")
-        for word in others:
-            assert word not in text, (word, where, text[max(0, text.find(word) - 300) :][:500])
+        text = content.decode("utf-8", "replace").replace(NOTE, "")
+        leaks += [(where, text[max(0, text.find(word) - 150) :][:300]) for word in others if word in text]
+    assert leaks == []
     reached = "\n".join(pages)
     for part in (
         "/admin/incidents/incident/", "/do/", "/admin/portal/organisation/", "/admin/portal/user/",
