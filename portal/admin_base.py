@@ -166,7 +166,7 @@ class CarefulFormSet(forms.BaseInlineFormSet):
 
     def _construct_form(self, i: int, **kwargs: Any) -> Any:
         try:
-            return super()._construct_form(i, **kwargs)
+            return super()._construct_form(i, **kwargs)  # type: ignore[misc]
         except IndexError as error:
             raise BadRequest("more rows than there are") from error
 

@@ -23,7 +23,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from portal import health
 from portal.access import may_use, person_of
@@ -227,11 +227,11 @@ def start_page(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @login_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_POST
 def stop_page(request: HttpRequest) -> HttpResponse:
-    """POST ends the look. Without one there is nothing to end."""
+    """It ends the look. Without one there is nothing to end."""
     found: Impersonation | None = getattr(request, "impersonation", None)
-    if request.method != "POST" or found is None:
+    if found is None:
         return redirect("home")
     del request.session[KEY]
     end(found, because="stopped", now=timezone.now(), request=request)
