@@ -229,10 +229,10 @@ def start_page(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_POST
 def stop_page(request: HttpRequest) -> HttpResponse:
-    """It ends the look. Without one there is nothing to end."""
+    """It ends the look."""
     found: Impersonation | None = getattr(request, "impersonation", None)
     if found is None:
-        return redirect("home")
+        raise PermissionDenied(_("You look at the portal as nobody else: there is nothing to stop."))
     del request.session[KEY]
     end(found, because="stopped", now=timezone.now(), request=request)
     return redirect("admin:portal_user_change", found.person_id)
