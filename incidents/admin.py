@@ -44,8 +44,7 @@ from incidents.models import (
 )
 from incidents.models.plans import fill
 from portal.access import person_of
-from portal.admin_base import HEAD_WRITES, READ_ONLY, HistoryAdmin, RoleAdmin, RoleTabularInline, rights
-from portal.models import StaffRole
+from portal.admin_base import HistoryAdmin, RoleAdmin, RoleTabularInline
 from portal.templatetags.portal_tags import moment, relative_text
 
 __all__ = ["alarm_desk", "rca_desk"]  # their pages register themselves
@@ -77,7 +76,6 @@ class ViewFilter(admin.SimpleListFilter):
 class IncidentAdmin(RoleAdmin):
     """The queue. An incident is changed by verbs only, so its page is the desk, not a form."""
 
-    roles = {"view": StaffRole.AGENT, "add": StaffRole.AGENT}
     list_display = ["due", "level_label", "what", "organisation", "state_label", "assignee"]
     list_display_links = ["what"]
     list_filter = [ViewFilter, "level", "status", "organisation"]
@@ -202,7 +200,6 @@ class InboxFilter(admin.SimpleListFilter):
 class InboxAdmin(RoleAdmin):
     """All that came in, and what became of it. Decisions have a page of their own."""
 
-    roles = READ_ONLY
     list_display = ["received_at", "what", "sender", "came_by", "state", "outcome", "reason", "incident"]
     list_display_links = ["what"]
     list_filter = [InboxFilter, "kind"]
@@ -251,7 +248,6 @@ class InboxAdmin(RoleAdmin):
 
 class TargetInline(RoleTabularInline):
     model = SLATarget
-    roles = rights(StaffRole.AGENT, StaffRole.HEAD_OF_SUPPORT, StaffRole.HEAD_OF_SUPPORT)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and not is_agreed(obj)
@@ -272,7 +268,6 @@ def is_agreed(version: SLAPolicyVersion | None) -> bool:
 
 @admin.register(SLAPolicy)
 class SLAPolicyAdmin(HistoryAdmin):
-    roles = HEAD_WRITES
     list_display = ["name"]
     search_fields = ["name"]
 
@@ -287,11 +282,6 @@ class PolicyVersionForm(forms.ModelForm):
 class SLAPolicyVersionAdmin(RoleAdmin):
     """Adding a version copies the targets of the one before; an agreed one is read only."""
 
-    roles = {
-        "view": StaffRole.AGENT,
-        "add": StaffRole.HEAD_OF_SUPPORT,
-        "change": StaffRole.HEAD_OF_SUPPORT,
-    }
     form = PolicyVersionForm
     list_display = ["__str__", "note", "created_at", "created_by"]
     search_fields = ["policy__name"]
@@ -335,7 +325,6 @@ class SLAPolicyVersionAdmin(RoleAdmin):
 class CommunicationPlanAdmin(HistoryAdmin):
     """Who hears what and who is called when, level by level. A new plan starts with the standard's rows."""
 
-    roles = HEAD_WRITES
     list_display = ["name", "reminder_days", "close_days"]
     search_fields = ["name"]
     inlines = plan_desk.INLINES
@@ -365,7 +354,6 @@ PLAN_PARTS = ["organisation", "policy_version", "calendar", "communication_plan"
 
 @admin.register(SupportPlan)
 class SupportPlanAdmin(HistoryAdmin):
-    roles = HEAD_WRITES
     list_display = [*PLAN_PARTS, "has_dedicated_channel", "has_bridge"]
     list_select_related = [*PLAN_PARTS, "policy_version__policy"]
     autocomplete_fields = PLAN_PARTS
@@ -377,7 +365,6 @@ admin.site.register(Shift, rota_desk.ShiftAdmin)
 
 @admin.register(CannedText)
 class CannedTextAdmin(HistoryAdmin):
-    roles = rights(StaffRole.AGENT, StaffRole.DUTY_MANAGER, StaffRole.DUTY_MANAGER)
     list_display = ["title"]
     search_fields = ["title", "text"]
 
@@ -411,14 +398,12 @@ class ArticleForm(forms.ModelForm):
 
 class ArticleVersionInline(RoleTabularInline):
     model = ArticleVersion
-    roles = READ_ONLY
     fk_name = "article"
     fields = ["number", "title", "author", "written_at", "published_at"]
 
 
 @admin.register(Article)
 class ArticleAdmin(RoleAdmin):
-    roles = rights(StaffRole.AGENT, StaffRole.AGENT)
     form = ArticleForm
     list_display = ["__str__", "slug", "organisation", "is_published"]
     search_fields = ["slug", "versions__title"]

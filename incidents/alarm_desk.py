@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from incidents.models import Alarm, AlarmSource
-from portal.admin_base import HEAD_WRITES, READ_ONLY, HistoryAdmin, RoleAdmin
+from portal.admin_base import HistoryAdmin, RoleAdmin
 from portal.templatetags.portal_tags import moment
 
 
@@ -20,7 +20,6 @@ from portal.templatetags.portal_tags import moment
 class AlarmSourceAdmin(HistoryAdmin):
     """Who may report alarms, for whom, and when they were last heard of."""
 
-    roles = HEAD_WRITES
     list_display = ["name", "kind", "owner", "is_active", "last_seen_at", "silence"]
     list_filter = ["kind", "is_active"]
     list_select_related = ["organisation", "service"]
@@ -43,10 +42,7 @@ class AlarmSourceAdmin(HistoryAdmin):
         words = _("Silent since %(when)s") % {"when": moment(source.silent_since)}
         return format_html('<span class="label label-breached">{}</span>', words)
 
-    def has_token_permission(self, request: HttpRequest) -> bool:
-        return self.has_change_permission(request)
-
-    @admin.action(description=gettext_lazy("Make a new token"), permissions=["token"])
+    @admin.action(description=gettext_lazy("Make a new token"))
     def make_token(self, request: HttpRequest, queryset: Any) -> None:
         """The old token is dead at once."""
         for source in queryset:
@@ -71,7 +67,6 @@ def show_token(request: HttpRequest, source: AlarmSource, token: str) -> None:
 class AlarmAdmin(RoleAdmin):
     """Every alarm: how often it came, whether it fires, and what it opened."""
 
-    roles = READ_ONLY
     list_display = ["title", "source", "status", "level", "count", "flap_count", "last_at", "incident"]
     list_filter = ["status", "level", "source", "is_current"]
     list_select_related = ["source", "incident"]

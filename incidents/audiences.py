@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from incidents import oncall
 from incidents.models import Incident, Involved
 from incidents.sight import may_see, who_may_see
+from portal.access import looks_after, with_limits
 from portal.models import Membership, StaffRole, User
 
 # --- the customer's side: only active people who are members, and may see it, at this moment ---
@@ -57,7 +58,7 @@ def escalation_contacts(incident: Incident) -> QuerySet[User]:
 
 def owners(incident: Incident, now: datetime) -> list[User]:
     """The assignee, or whoever is on call while nobody has it."""
-    if incident.assignee and incident.assignee.is_agent:
+    if incident.assignee and looks_after(incident.assignee, incident.organisation_id):
         return [incident.assignee]
     return oncall.on_duty("on_call", now)
 
@@ -72,6 +73,12 @@ def duty_managers() -> QuerySet[User]:
     return oncall.staff().filter(staff_role=StaffRole.DUTY_MANAGER)
 
 
+def team(incident: Incident) -> QuerySet[User]:
+    """The staff, without those who look after other organisations only."""
+    everybody = User.objects.filter(is_active=True, is_staff=True).exclude(staff_role="")
+    return with_limits(everybody, incident.organisation_id).order_by("pk")
+
+
 ROLES: dict[str, Callable[[Incident, datetime], Iterable[User]]] = {
     Involved.REPORTER: lambda incident, now: reporters(incident),
     Involved.PARTICIPANTS: lambda incident, now: participants(incident),
@@ -84,7 +91,7 @@ ROLES: dict[str, Callable[[Incident, datetime], Iterable[User]]] = {
     Involved.BACKUP: backups,
     Involved.DUTY_MANAGER: lambda incident, now: oncall.on_duty("duty_manager", now),
     Involved.HEAD_OF_SUPPORT: lambda incident, now: oncall.on_duty("head_of_support", now),
-    Involved.TEAM: lambda incident, now: oncall.staff(),
+    Involved.TEAM: lambda incident, now: team(incident),
 }
 
 

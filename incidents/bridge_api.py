@@ -120,8 +120,9 @@ class BridgeDoor(Door):
         return found
 
     def people(self, bridge: Bridge) -> QuerySet[User]:
+        organisation = bridge.incident.organisation_id
         theirs = Q(pk__in=writers_who_may_see(bridge.incident).values("pk"))
-        staff = Q(is_staff=True)
+        staff = Q(is_staff=True) & (Q(is_limited=False) | Q(staff_limits__organisation=organisation))
         if not person_of(self.request).is_agent:
             met = Q(pk__in=bridge.presences.values("person")) | Q(pk__in=bridge.seats.values("person"))
             staff &= met | Q(pk=bridge.incident.assignee_id)

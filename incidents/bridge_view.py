@@ -30,7 +30,7 @@ from incidents.models.incident import IncidentQuerySet
 from incidents.sight import writers_who_may_see
 from incidents.standard import Situation, update_form
 from incidents.timeline_view import TimelineItem, timeline_items
-from portal.access import WRITERS
+from portal.access import WRITERS, with_limits
 from portal.models import Membership, User
 from portal.standard_form import StandardForm
 
@@ -189,6 +189,7 @@ def people_to_choose(incident: Incident, bridge: Bridge | None, user: User) -> t
     """(staff, customer's writers) who can be given something. A customer is offered the staff they meet here."""
     customers = writers_who_may_see(incident).filter(is_staff=False)
     staff = User.objects.filter(is_active=True, is_staff=True).exclude(staff_role="", is_superuser=False)
+    staff = with_limits(staff, incident.organisation_id)
     if not user.is_agent:
         met = Q(pk=incident.assignee_id)
         if bridge is not None:

@@ -28,7 +28,7 @@ from incidents.bridge_forms import DecisionForm, NoteForm, PartForm, SideNoteFor
 from incidents.bridge_view import Watch
 from incidents.models import Bridge, BridgeRole, BridgeStep, Channel
 from incidents.views import refusal_page
-from portal.access import person_of
+from portal.access import is_looked_at, person_of
 from portal.templatetags.portal_tags import zone_label
 
 REGION_SECONDS = 60
@@ -150,7 +150,7 @@ def viewer_etag(watch: Watch, query: str, now: datetime) -> str:
 def live(request: HttpRequest, reference: str) -> HttpResponse:
     """All live parts of the page; 304 while nothing changed for this viewer. It also says that they are there."""
     watch, now = get_watch(request, reference), timezone.now()
-    if watch.bridge is not None and watch.is_due_to_be_noted(now):
+    if not is_looked_at(request) and watch.bridge is not None and watch.is_due_to_be_noted(now):
         actions.note_presence(Bridge(pk=watch.bridge), watch.user, now)
     etag = viewer_etag(watch, request.META.get("QUERY_STRING", ""), now)
     answer = get_conditional_response(request, etag=etag)

@@ -102,11 +102,11 @@ def get_incident(request: HttpRequest, pk: int | str) -> Incident:
 
 
 def desk_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
-    now = timezone.now()
+    user, now = person_of(request), timezone.now()
     views = present.clock_views(incident, now)
-    items = timeline_items(incident, person_of(request))
+    items = timeline_items(incident, user)
     pages = paging_view.last_pages(incident)
-    offered = [verb for verb in STAFF_VERBS.values() if is_offered(verb, incident, person_of(request))]
+    offered = [verb for verb in STAFF_VERBS.values() if is_offered(verb, incident, user)]
     return {
         "incident": incident,
         "now": now,
@@ -116,8 +116,8 @@ def desk_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "items": items,
         "services": incident.services.all(),
         "release": actions.planned_release(incident),
-        "alarms": present.alarms_of(incident, person_of(request)),
-        "window": present.window_of(incident, person_of(request)),
+        "alarms": present.alarms_of(incident, user),
+        "window": present.window_of(incident, user),
         "pending": actions.pending_update(incident),
         "escalation": present.escalation_of(incident, now),
         "verbs": [verb for verb in offered if verb.name not in COMPOSER],
@@ -128,9 +128,9 @@ def desk_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "next_page": paging_view.next_page(incident, now),
         "last_pages": pages,
         "has_lost_page": any(page.is_lost for page in pages),
-        "rca": RCA.objects.filter(incident=incident.parent_id or incident.pk).first(),
-        "should_not_have_been": prevented_by(incident, person_of(request)),
-        "bridge_door": bridge_view.door_of(incident, person_of(request)),
+        "rca": RCA.objects.visible_to(user).filter(incident=incident.parent_id or incident.pk).first(),
+        "should_not_have_been": prevented_by(incident, user),
+        "bridge_door": bridge_view.door_of(incident, user),
     }
 
 
@@ -167,7 +167,7 @@ def incident_page(request: HttpRequest, object_id: str) -> HttpResponse:
     forms = [
         (
             verb,
-            verb.form(initial=initial, incident=incident, auto_id=f"{verb.name}_%s"),
+            verb.form(initial=initial, incident=incident, user=person_of(request), auto_id=f"{verb.name}_%s"),
             hearers(verb, incident, request),
         )
         for verb in context["composer"]
@@ -217,7 +217,7 @@ def use_verb(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
         raise Http404
     if request.method != "POST":
         return verb_page(request, incident, offered, new_form(incident, offered, request), 200)
-    form = offered.form(request.POST, request.FILES, incident=incident)
+    form = offered.form(request.POST, request.FILES, incident=incident, user=person_of(request))
     if not form.is_valid():
         return verb_page(request, incident, offered, form, 400)
     if "preview" in request.POST:
@@ -235,7 +235,7 @@ def new_form(incident: Incident, verb: StaffVerb, request: HttpRequest) -> VerbF
             "policy_version": incident.policy_version_id,
             "calendar_version": incident.calendar_version_id,
         }
-    return verb.form(initial=initial, incident=incident)
+    return verb.form(initial=initial, incident=incident, user=person_of(request))
 
 
 def carry_out(request: HttpRequest, incident: Incident, verb: StaffVerb, form: VerbForm) -> HttpResponse:
@@ -271,7 +271,7 @@ def stale_page(
     data = request.POST.copy()
     data["revision"] = str(incident.revision)
     data["seen"] = str(items[-1].event_id if items else 0)
-    again = verb.form(data, incident=incident)
+    again = verb.form(data, incident=incident, user=person_of(request))
     again.is_valid()
     again.add_error(None, refused.reason)
     return verb_page(request, incident, verb, again, 409, newer=newer)
@@ -334,7 +334,7 @@ def open_page(request: HttpRequest) -> HttpResponse:
     """File on behalf of a customer who telephoned."""
     if not is_agent(person_of(request)):
         raise PermissionDenied
-    form = StaffOpenForm(request.POST or None)
+    form = StaffOpenForm(request.POST or None, user=person_of(request))
     if request.method == "POST" and form.is_valid():
         try:
             incident = actions.open_incident(

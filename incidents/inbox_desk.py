@@ -26,7 +26,7 @@ from incidents.intake.parsed import ParsedMail
 from incidents.intake.subjects import read_subject
 from incidents.models import InboundMessage, Incident, Level
 from portal import access
-from portal.access import is_agent, person_of
+from portal.access import is_agent, looked_after, person_of
 from portal.audit import record
 from portal.models import Membership, Organisation, User
 from portal.uploads import serve_attachment
@@ -47,9 +47,9 @@ def writers(incident: Incident | None = None) -> Any:
 class DecisionForm(forms.Form):
     """What a decision takes, filled in with what the mail says."""
 
-    def __init__(self, *args: Any, message: InboundMessage, **more: Any) -> None:
+    def __init__(self, *args: Any, message: InboundMessage, user: User, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.message = message
+        self.message, self.user = message, user
 
 
 class IncidentForm(DecisionForm):
@@ -65,7 +65,8 @@ class IncidentForm(DecisionForm):
             self.fields["incident"].initial = message.incident.reference
 
     def clean_incident(self) -> Incident:
-        found = Incident.objects.by_reference(self.cleaned_data["incident"].strip().upper()).first()
+        seen = Incident.objects.visible_to(self.user)
+        found = seen.by_reference(self.cleaned_data["incident"].strip().upper()).first()
         if found is not None and self.message.endpoint is not None:
             is_theirs = found.organisation_id == self.message.endpoint.organisation_id
             found = found if is_theirs else None
@@ -90,7 +91,7 @@ class ReplyForm(IncidentForm):
 
     def clean_person(self) -> User:
         given = self.cleaned_data["person"]
-        return given if isinstance(given, User) else person_by_address(given)
+        return given if isinstance(given, User) else person_by_address(given, self.user)
 
 
 class ChatReplyForm(ReplyForm):
@@ -109,8 +110,8 @@ class ChatReplyForm(ReplyForm):
         self.order_fields(["incident", "person", "is_remembered"])
 
 
-def person_by_address(address: str) -> User:
-    found = writers().filter(email__iexact=address).first()
+def person_by_address(address: str, user: User) -> User:
+    found = looked_after(writers(), user).filter(email__iexact=address).first()
     if found is None:
         raise ValidationError(_("Nobody who may write has this address."))
     return found
@@ -125,7 +126,7 @@ class OpenForm(DecisionForm):
 
     def __init__(self, *args: Any, message: InboundMessage, **more: Any) -> None:
         super().__init__(*args, message=message, **more)
-        organisations = Organisation.objects.filter(is_active=True)
+        organisations = Organisation.objects.visible_to(self.user).filter(is_active=True)
         self.fields["organisation"].queryset = organisations  # type: ignore[attr-defined]
         self.fields["organisation"].initial = organisations.filter(
             memberships__user__email__iexact=message.sender
@@ -134,7 +135,7 @@ class OpenForm(DecisionForm):
         self.fields["level"].initial = read_subject(message.subject).level or mail.DEFAULT_LEVEL
 
     def clean_person(self) -> User:
-        return person_by_address(self.cleaned_data["person"])
+        return person_by_address(self.cleaned_data["person"], self.user)
 
 
 class DiscardForm(DecisionForm):
@@ -214,7 +215,7 @@ def get_message(request: HttpRequest, pk: int | str) -> InboundMessage:
     rows = InboundMessage.objects.select_related(
         "incident__organisation", "decided_by", "about", "source", "endpoint__organisation"
     )
-    return get_object_or_404(rows, pk=int(pk))
+    return get_object_or_404(looked_after(rows, person_of(request)), pk=int(pk))
 
 
 def content_of(message: InboundMessage) -> ParsedMail | None:
@@ -239,7 +240,11 @@ def render_page(
     is_open = message.state == State.HELD and message.kind in held.DECIDED
     offered = decisions_on(message).values() if is_open else []
     decisions = [
-        (decision, bound.get(decision.name) or decision.form(message=message, auto_id=f"{decision.name}_%s"))
+        (
+            decision,
+            bound.get(decision.name)
+            or decision.form(message=message, user=person_of(request), auto_id=f"{decision.name}_%s"),
+        )
         for decision in offered
     ]
     context = {
@@ -258,7 +263,7 @@ def decide(request: HttpRequest, pk: int, decision: str) -> HttpResponse:
     chosen = decisions_on(message).get(decision)
     if chosen is None:
         raise Http404
-    form = chosen.form(request.POST, message=message, auto_id=f"{decision}_%s")
+    form = chosen.form(request.POST, message=message, user=person_of(request), auto_id=f"{decision}_%s")
     if not form.is_valid():
         return render_page(request, message, {decision: form}, 400)
     try:

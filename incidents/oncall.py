@@ -42,7 +42,7 @@ def on_duty(role: str, now: datetime) -> list[User]:
     the whole staff.
     """
     shift = shift_at(role, now)
-    if shift and shift.person.is_agent:
+    if shift and shift.person.is_unlimited:
         return [shift.person]
     staff_role = STAFF_ROLE_OF.get(Role(role))
     people = list(staff().filter(staff_role=staff_role)) if staff_role else []
@@ -52,12 +52,17 @@ def on_duty(role: str, now: datetime) -> list[User]:
 def backup_of(role: str, now: datetime) -> User | None:
     """The backup of whoever has the role at `now`."""
     shift = shift_at(role, now)
-    return shift.backup if shift and shift.backup and shift.backup.is_agent else None
+    return shift.backup if shift and shift.backup and shift.backup.is_unlimited else None
 
 
 def staff() -> QuerySet[User]:
-    """Everybody who works for the vendor."""
-    return User.objects.filter(is_active=True, is_staff=True).exclude(staff_role="").order_by("pk")
+    """Everybody who works for the vendor, but for those who look after some organisations only: who is on
+    duty is called for any of them."""
+    return (
+        User.objects.filter(is_active=True, is_staff=True, is_limited=False)
+        .exclude(staff_role="")
+        .order_by("pk")
+    )
 
 
 def gaps(role: str, from_at: datetime, until_at: datetime) -> list[Gap]:
@@ -97,6 +102,10 @@ def hand_over(shift: Shift, *, to: User, now: datetime) -> Shift:
             raise RotaError(_("This shift is over. Choose one that has not ended."))
         if not to.is_agent:
             raise RotaError(_("Only support staff can be on duty."))
+        if to.is_limited:
+            raise RotaError(
+                _("%(name)s looks after some organisations only. Choose somebody else.") % {"name": to}
+            )
         if to == shift.person:
             raise RotaError(_("%(name)s has this shift already.") % {"name": to})
         backup = shift.person if to == shift.backup else shift.backup

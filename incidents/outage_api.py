@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from incidents import actions
 from incidents import serializers as shapes
 from incidents.models import Channel, Incident
-from portal.access import person_of
+from portal.access import CONCERNS_OTHERS, person_of
 from portal.api import Conflict
 from portal.models import Organisation
 
@@ -58,6 +58,8 @@ class OutageNouns:
         incident = self.get_object()
         if not person_of(request).is_agent:
             raise exceptions.PermissionDenied()
+        if not person_of(request).is_unlimited:
+            raise exceptions.PermissionDenied(CONCERNS_OTHERS)
         if request.method == "GET":
             rows = incident.children.select_related("organisation", "reporter", "assignee")
             return Response(shapes.IncidentRowSerializer(rows.prefetch_related("services"), many=True).data)

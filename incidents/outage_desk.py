@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Max
 from django.http import Http404, HttpRequest, HttpResponse
@@ -24,7 +25,7 @@ from incidents.hearing import whom
 from incidents.models import Channel, Incident, Level, StatusUpdate
 from incidents.outage_words import Words
 from incidents.staff_forms import OptionalTextForm, ResolveForm, StatusUpdateForm, VerbForm, moment_field
-from portal.access import person_of
+from portal.access import CONCERNS_OTHERS, person_of
 from portal.channels.base import Rendered
 from portal.models import Organisation, OutboxMessage, Service
 
@@ -144,6 +145,8 @@ class Reading:
 def outage_page(request: HttpRequest, pk: int) -> HttpResponse:
     """The outage with its children; for a customer's incident the form that opens an outage above it."""
     incident = get_incident(request, pk)
+    if not person_of(request).is_unlimited:  # it is of many customers
+        raise PermissionDenied(CONCERNS_OTHERS)
     if not actions.is_outage(incident):
         return gather_page(request, incident)
     return show(request, incident, new_form(incident), 200)

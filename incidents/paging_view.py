@@ -45,7 +45,7 @@ def on_duty(now: datetime) -> list[Duty]:
 
 def _duty(role: Shift.Role, now: datetime) -> Duty:
     shift = oncall.shift_at(role, now)
-    holds = shift is not None and shift.person.is_agent
+    holds = shift is not None and shift.person.is_unlimited
     return Duty(
         label=str(role.label),
         people=oncall.on_duty(role, now),

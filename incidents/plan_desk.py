@@ -16,8 +16,7 @@ from django.utils.translation import gettext_lazy
 from incidents.models import CommunicationPlan, CommunicationRule, EscalationStep
 from incidents.models.agreement import CUSTOMER_ROLES, ClockKind, Hearing, Involved, Level, Topic
 from incidents.models.plans import Rule
-from portal.admin_base import RoleTabularInline, SelectWidget, rights
-from portal.models import StaffRole
+from portal.admin_base import CarefulFormSet, RoleTabularInline, SelectWidget
 
 # How a role is reached: what staff choose, as the columns that say the same.
 WAYS: dict[str, tuple[Any, list[str], bool]] = {
@@ -157,7 +156,7 @@ class StepForm(HearingForm):
         return data
 
 
-class LevelFormSet(forms.BaseInlineFormSet):
+class LevelFormSet(CarefulFormSet):
     """The rows of one level."""
 
     level = ""
@@ -204,7 +203,6 @@ class StepFormSet(LevelFormSet):
 class LevelInline(RoleTabularInline):
     """One level's rows, as a tab of the plan's page."""
 
-    roles = rights(StaffRole.AGENT, StaffRole.HEAD_OF_SUPPORT, StaffRole.HEAD_OF_SUPPORT)
     level = ""
     tab = True
     hide_title = True

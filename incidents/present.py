@@ -367,7 +367,7 @@ def alarms_of(incident: Incident, user: User) -> AlarmsView:
 
 
 def _alarm_view(alarm: Alarm, incident: Incident, user: User) -> AlarmView:
-    is_readable = user.is_agent or alarm.source.organisation_id == incident.organisation_id
+    is_readable = user.is_unlimited or alarm.source.organisation_id == incident.organisation_id
     return AlarmView(
         title=alarm.title if is_readable else _("Alarm of our monitoring"),
         source=alarm.source.name if is_readable else "",

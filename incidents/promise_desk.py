@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from incidents import actions, present
 from incidents.models import Channel, Incident, SLAPolicyVersion
-from portal.access import person_of
-from portal.models import CalendarVersion, Organisation, StaffRole
+from portal.access import looked_after, may_use, person_of
+from portal.models import CalendarVersion, Organisation, User
 
 MOST = 500
 
@@ -46,11 +46,14 @@ class MoveForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         open_ones = Incident.objects.unresolved().values("organisation")
         field: Any = self.fields["organisations"]
-        field.queryset = Organisation.objects.filter(pk__in=open_ones)
+        field.queryset = Organisation.objects.visible_to(user).filter(pk__in=open_ones)
+        for name in ("policy_version", "calendar_version"):
+            chosen: Any = self.fields[name]
+            chosen.queryset = looked_after(chosen.queryset, user)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -86,12 +89,12 @@ class MoveForm(forms.Form):
 
 def move_page(request: HttpRequest) -> HttpResponse:
     """GET asks where to and whose; POST shows what it would do, or (with `move`) moves the chosen ones."""
-    if not person_of(request).has_staff_role(StaffRole.HEAD_OF_SUPPORT):
+    if not may_use(person_of(request), "incidents.slapolicyversion", "move"):
         raise PermissionDenied
     if request.method != "POST":
         given = request.GET.dict() | {"organisations": request.GET.getlist("organisations")}
-        return page(request, MoveForm(initial=given), 200)
-    form = MoveForm(request.POST)
+        return page(request, MoveForm(initial=given, user=person_of(request)), 200)
+    form = MoveForm(request.POST, user=person_of(request))
     if not form.is_valid():
         return page(request, form, 400)
     moves = form.moves()

@@ -25,7 +25,7 @@ from incidents.rca_forms import ACTION_VERBS, VERBS, AnswerForm, Editor, RCAVerb
 from incidents.rca_reading import actions_of, preview, readers_of
 from incidents.standard_rca import TEXT_LABELS
 from portal.access import is_agent, person_of
-from portal.admin_base import READ_ONLY, RoleAdmin
+from portal.admin_base import RoleAdmin
 from portal.models import Organisation
 from portal.templatetags.portal_tags import moment, relative_text
 
@@ -84,7 +84,6 @@ class ShowFilter(admin.SimpleListFilter):
 class RCAAdmin(RoleAdmin):
     """The list: what is due soonest first. An RCA is changed by verbs only, so its page is a desk of its own."""
 
-    roles = READ_ONLY
     list_display = ["due", "what", "state", "author", "reviewer"]
     list_display_links = ["what"]
     list_filter = [ShowFilter]
@@ -184,7 +183,7 @@ def rca_page(
         "comments": RCAComment.objects.filter(rca=rca)
         .select_related("author", "organisation")
         .order_by("pk"),
-        "answer_form": form or AnswerForm(),
+        "answer_form": form or AnswerForm(user=user),
         "returned": RCARemark.objects.filter(rca=rca, action=None).select_related("author").last(),
     }
     return render(request, "admin/incidents/rca/desk.html", context, status=status)
@@ -348,7 +347,7 @@ def verb_page(
 def answer(request: HttpRequest, pk: int) -> HttpResponse:
     """Staff answer one organisation; no other reads it."""
     rca = get_rca(request, pk)
-    form = AnswerForm(request.POST)
+    form = AnswerForm(request.POST, user=person_of(request))
     if form.is_valid():
         organisation: Organisation = form.cleaned_data["organisation"]
         try:
@@ -372,7 +371,7 @@ def answer(request: HttpRequest, pk: int) -> HttpResponse:
 def recurrence(request: HttpRequest, incident: int) -> HttpResponse:
     """Link an incident to the action that should have prevented it."""
     made = desk.get_incident(request, incident)
-    form = RecurrenceForm(request.POST if request.method == "POST" else None)
+    form = RecurrenceForm(request.POST if request.method == "POST" else None, user=person_of(request))
     if request.method == "POST" and form.is_valid():
         try:
             actions.link_recurrence(

@@ -196,8 +196,13 @@ class PublishForm(RCAVerbForm):
 
 
 class AnswerForm(forms.Form):
-    organisation = forms.ModelChoiceField(Organisation.objects.all(), label=_("To"), to_field_name="slug")
+    organisation = forms.ModelChoiceField(Organisation.objects.none(), label=_("To"), to_field_name="slug")
     text = text_field(_("Answer"), help_text=MARKDOWN_HELP)
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        seen = Organisation.objects.visible_to(user)
+        self.fields["organisation"].queryset = seen  # type: ignore[attr-defined]
 
 
 class StartForm(RCAVerbForm):
@@ -236,10 +241,16 @@ class RecurrenceForm(forms.Form):
     reference = forms.CharField(label=_("RCA of"), max_length=30, help_text=_("Such as INC-1042."))
     number = forms.IntegerField(label=_("Prevention action no."), min_value=1, max_value=10_000)
 
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        earlier = Incident.objects.by_reference(data.get("reference", "").strip().upper()).first()
+        seen = Incident.objects.visible_to(self.user)
+        earlier = seen.by_reference(data.get("reference", "").strip().upper()).first()
         found = PreventionAction.objects.filter(
+            rca__in=RCA.objects.visible_to(self.user),
             rca__incident=(earlier.parent_id or earlier.pk) if earlier else None,
             number=data.get("number") or 0,
         ).select_related("rca")

@@ -249,6 +249,9 @@ def why_not(message: OutboxMessage) -> str:
 def _why_not_staff(message: OutboxMessage) -> str:
     if message.recipient is None or not message.recipient.is_agent:
         return "the recipient is not staff any more"
+    seen = RCA.objects.visible_to(message.recipient)
+    if message.recipient.is_limited and not seen.filter(pk=message.facts["rca"]).exists():
+        return "the recipient does not look after the organisation"
     if message.kind == ACTION_DUE:
         action = PreventionAction.objects.get(pk=message.facts["action"])
         is_same = action.is_open and str(action.due_on) == message.facts["due_on"]

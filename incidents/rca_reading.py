@@ -362,7 +362,9 @@ def copies_for_window(window: MaintenanceWindow, user: User, organisation: str =
 def prevented_by(incident: Incident, user: User) -> list[PreventionAction]:
     """The actions that should have prevented the incident, of RCAs that `user` may read."""
     rows = PreventionAction.objects.filter(recurrences__incident=incident)
-    if not user.is_agent:
+    if user.is_agent:
+        rows = rows.filter(rca__in=RCA.objects.visible_to(user))
+    else:
         copies = RCACopy.objects.visible_to(user).filter(organisation=incident.organisation_id)
         rows = rows.filter(rca__versions__copies__in=copies)
     return list(rows.select_related("rca__incident", "rca__window").distinct().order_by("pk"))

@@ -21,9 +21,10 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from incidents import oncall
 from incidents.models import Shift
-from portal.access import is_duty_manager, person_of
-from portal.admin_base import HistoryAdmin, NumberWidget, rights
-from portal.models import StaffRole, User
+from portal import rights
+from portal.access import has_role, is_duty_manager, person_of
+from portal.admin_base import HistoryAdmin, NumberWidget
+from portal.models import User
 from portal.templatetags.portal_tags import moment
 
 SHOWN = timedelta(days=14)
@@ -119,7 +120,8 @@ def fill_url(gap: oncall.Gap) -> str:
 
 def may_hand_over(user: User, shift: Shift) -> bool:
     """A duty manager hands over any shift, an agent their own."""
-    return is_duty_manager(user) or (user.is_agent and shift.person_id == user.pk)
+    least = rights.of_verb("incidents.shift", "hand_over").least
+    return has_role(user, least) or (user.is_agent and shift.person_id == user.pk)
 
 
 # --- the swap ---
@@ -249,7 +251,6 @@ def taken_words(shift: Shift, taken: Shift) -> str:
 class ShiftAdmin(HistoryAdmin):
     """The rota, with its gaps. What has passed stays as it was."""
 
-    roles = rights(StaffRole.AGENT, StaffRole.DUTY_MANAGER, StaffRole.DUTY_MANAGER)
     form = ShiftForm
     list_display = ["begins", "ends", "role", "person", "backup"]
     list_display_links = ["begins"]

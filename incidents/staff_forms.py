@@ -15,12 +15,15 @@ from django.utils.translation import gettext_lazy as _
 from incidents import actions
 from incidents.forms import MARKDOWN_HELP, files_field, text_field
 from incidents.models import Article, Incident, Level, SLAPolicyVersion, StatusUpdate
+from portal.access import looked_after, with_limits
 from portal.models import CalendarVersion, Membership, Organisation, Service, User
 from portal.models.service_impact import Impact
 
 
-def agents() -> Any:
-    return User.objects.filter(is_active=True, is_staff=True).exclude(staff_role="")
+def agents(incident: Incident | None = None) -> Any:
+    """The staff; with an incident those who look after its organisation."""
+    found = User.objects.filter(is_active=True, is_staff=True).exclude(staff_role="")
+    return with_limits(found, incident.organisation_id) if incident else found
 
 
 def moment_field(label: Any, *, required: bool = False, help_text: Any = "") -> forms.DateTimeField:
@@ -38,9 +41,14 @@ class VerbForm(forms.Form):
     revision = forms.IntegerField(widget=forms.HiddenInput, required=False)
     seen = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
-    def __init__(self, *args: Any, incident: Incident | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, incident: Incident | None = None, user: User | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.incident = incident
+        self.incident, self.user = incident, user
+        for field in self.fields.values():
+            if user is not None and isinstance(field, forms.ModelChoiceField) and field.queryset is not None:
+                field.queryset = looked_after(field.queryset, user)
 
     def inputs(self) -> dict[str, Any]:
         """What the verb takes, by its own names."""
@@ -91,7 +99,7 @@ class AssignForm(VerbForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["assignee"].queryset = agents()  # type: ignore[attr-defined]
+        self.fields["assignee"].queryset = agents(self.incident)  # type: ignore[attr-defined]
 
 
 class InterventionForm(VerbForm):
@@ -101,7 +109,7 @@ class InterventionForm(VerbForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["engineer"].queryset = agents()  # type: ignore[attr-defined]
+        self.fields["engineer"].queryset = agents(self.incident)  # type: ignore[attr-defined]
 
 
 STEP = re.compile(r"^(?P<text>.+?)\s*\|\s*(?P<owner>.+?)\s*\|\s*(?P<due>\d{4}-\d{2}-\d{2})$")
@@ -162,7 +170,8 @@ class SolutionForm(VerbForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["article"].queryset = Article.objects.published()  # type: ignore[attr-defined]
+        found = Article.objects.published()
+        self.fields["article"].queryset = looked_after(found, self.user) if self.user else found  # type: ignore[attr-defined]
 
 
 class ResolveForm(VerbForm):
@@ -175,7 +184,8 @@ class DuplicateForm(ReasonForm):
     field_order = ["original", "reason"]
 
     def clean_original(self) -> Incident:
-        found = Incident.objects.by_reference(self.cleaned_data["original"].strip().upper()).first()
+        seen = Incident.objects.visible_to(self.user) if self.user else Incident.objects.all()
+        found = seen.by_reference(self.cleaned_data["original"].strip().upper()).first()
         if found is None:
             raise ValidationError(_("There is no such incident."))
         return found
@@ -207,6 +217,12 @@ class StaffOpenForm(forms.Form):
     )
     impact = forms.ChoiceField(label=_("Impact"), choices=Impact.choices, initial=Impact.DEGRADED)
     description = text_field(_("What happens, since when, for whom?"), required=False)
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("organisation", "services"):
+            field: Any = self.fields[name]
+            field.queryset = looked_after(field.queryset, user)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

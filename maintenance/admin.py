@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html
@@ -21,8 +22,7 @@ from maintenance import desk, draft_desk, window_view
 from maintenance.models import Consent, Freeze, MaintenancePlan, MaintenanceWindow, Status
 from maintenance.models.window import OVER, RUNNING, WindowQuerySet
 from portal.access import person_of
-from portal.admin_base import HEAD_WRITES, HistoryAdmin, RoleAdmin
-from portal.models import StaffRole
+from portal.admin_base import HistoryAdmin, RoleAdmin
 from portal.templatetags.portal_tags import moment, relative_text
 
 
@@ -78,7 +78,6 @@ class ViewFilter(admin.SimpleListFilter):
 class WindowAdmin(RoleAdmin):
     """The list of windows. A window is changed by verbs only, so its page is the desk, not a form."""
 
-    roles = {"view": StaffRole.AGENT, "add": StaffRole.AGENT}
     list_display = ["due", "what", "services", "state_label", "owner"]
     list_display_links = ["what"]
     list_filter = [ViewFilter, "status"]
@@ -91,7 +90,10 @@ class WindowAdmin(RoleAdmin):
         css = {"all": ["css/tokens.css", "css/labels.css", "css/desk.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return window_view.rows_for(MaintenanceWindow.objects.visible_to(person_of(request)), None)
+        return window_view.rows_for(
+            MaintenanceWindow.objects.visible_to(person_of(request)),
+            window_view.organisations_of(person_of(request)),
+        )
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
         chosen = request.GET.get(ViewFilter.parameter_name, "open")
@@ -159,13 +161,20 @@ class WindowAdmin(RoleAdmin):
     ) -> HttpResponse:
         if request.method == "POST":
             raise PermissionDenied
-        return desk.window_page(request, object_id)
+        return self._page(request, object_id)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         return draft_desk.add_page(request)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        return desk.window_page(request, object_id)
+        return self._page(request, object_id)
+
+    def _page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Its desk, which tells of every organisation; who is limited reads the page that their customers read."""
+        if not person_of(request).is_limited:
+            return desk.window_page(request, object_id)
+        is_number = object_id.isdecimal() and len(object_id) <= desk.MOST_DIGITS
+        return redirect(get_object_or_404(self.get_queryset(request), pk=int(object_id) if is_number else 0))
 
 
 class FreezeFilter(admin.SimpleListFilter):
@@ -195,7 +204,6 @@ class FreezeFilter(admin.SimpleListFilter):
 class FreezeAdmin(RoleAdmin):
     """Customers' freezes; entered for them and withdrawn by verbs."""
 
-    roles = {"view": StaffRole.AGENT, "add": StaffRole.AGENT}
     list_display = ["reason", "organisation", "service", "starts_at", "ends_at", "entered_by", "withdrawn_at"]
     list_filter = [FreezeFilter, "organisation"]
     list_select_related = ["organisation", "service", "entered_by"]
@@ -239,7 +247,6 @@ class PlanForm(forms.ModelForm):
 class MaintenancePlanAdmin(HistoryAdmin):
     """Notice periods per impact, and reminders."""
 
-    roles = HEAD_WRITES
     form = PlanForm
     list_display = [
         "name",

@@ -104,7 +104,7 @@ class WindowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         """Whose services are shown: those of the caller, and of the token; None for staff: all."""
         user, token = person_of(self.request), self.request.auth
         is_bound = isinstance(token, ApiToken) and token.organisation_id is not None
-        if user.is_agent and not is_bound:
+        if user.is_unlimited and not is_bound:
             return None
         return narrowed(Organisation.objects.visible_to(user), self.request, "pk")
 
@@ -265,7 +265,7 @@ class WindowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         if request.method == "POST":
             return self.act(window, actions.post, window, **self.given(shapes.PostInSerializer))
         rows = WindowPost.objects.filter(window=window).select_related("author").order_by("pk")
-        if not person_of(request).is_agent:
+        if not person_of(request).is_unlimited:
             rows = rows.filter(is_public=True)
         return self.listed(shapes.PostSerializer, rows)
 

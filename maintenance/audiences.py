@@ -68,7 +68,12 @@ def affected_of(window: MaintenanceWindow, organisations: Iterable[Organisation]
 
 
 def staff() -> QuerySet[User]:
-    return User.objects.filter(is_active=True, is_staff=True).exclude(staff_role="").order_by("pk")
+    """But for those who look after some organisations only: a window concerns many."""
+    return (
+        User.objects.filter(is_active=True, is_staff=True, is_limited=False)
+        .exclude(staff_role="")
+        .order_by("pk")
+    )
 
 
 def everybody_in(role: str, now: datetime) -> list[User]:
@@ -96,13 +101,13 @@ def is_duty_manager(user: User) -> bool:
 
 def leaders(window: MaintenanceWindow, now: datetime) -> list[User]:
     """The owner, and the duty manager on duty; each once."""
-    owner = [window.owner] if window.owner.is_agent else []
+    owner = [window.owner] if window.owner.is_unlimited else []
     return owner + [person for person in duty_managers(now) if person != window.owner]
 
 
 def next_in_line(window: MaintenanceWindow, now: datetime, paged: Collection[int]) -> list[User]:
     """Who must hear when those who were paged cannot be reached: the first role with anybody else in it."""
-    owner = [window.owner] if window.owner.is_agent else []
+    owner = [window.owner] if window.owner.is_unlimited else []
     head = _rota[0](StaffRole.HEAD_OF_SUPPORT, now)
     for people in (owner, duty_managers(now), head, staff()):
         left = [person for person in people if person.pk not in paged]

@@ -23,7 +23,7 @@ from maintenance.audiences import hearing
 from maintenance.models import Consent, Invitation, MaintenanceWindow, Status
 from maintenance.overlaps import conflicts, users_of
 from maintenance.staff_forms import STAFF_VERBS, StaffVerb, VerbForm
-from portal.access import is_agent, person_of
+from portal.access import CONCERNS_OTHERS, is_agent, person_of
 from portal.models import Membership, User
 from portal.verbs import Refused
 
@@ -39,8 +39,11 @@ def get_window(request: HttpRequest, pk: int | str) -> MaintenanceWindow:
     if not str(pk).isdecimal() or len(str(pk)) > MOST_DIGITS:
         raise Http404
     visible = MaintenanceWindow.objects.visible_to(person_of(request))
+    found = get_object_or_404(visible, pk=int(pk))
+    if person_of(request).is_limited:  # the desk tells of every organisation; they read the portal's page
+        raise PermissionDenied(CONCERNS_OTHERS)
     related = ("owner", "author", "approved_by", "previous_attempt", "extension_by")
-    return get_object_or_404(visible.select_related(*related), pk=int(pk))
+    return visible.select_related(*related).get(pk=found.pk)
 
 
 # --- who would hear ---

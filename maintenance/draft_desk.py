@@ -19,7 +19,7 @@ from maintenance.desk import ADMIN, MOST_DIGITS, PAGE, get_window
 from maintenance.models import Freeze, MaintenancePlan, MaintenanceWindow
 from maintenance.overlaps import Overlap, overlaps, short_notices, users_of
 from maintenance.staff_forms import StaffFreezeForm, WindowForm, initial_of
-from portal.access import is_agent, person_of
+from portal.access import CONCERNS_OTHERS, is_agent, person_of
 from portal.models import Organisation, Service, ServiceSubscription
 from portal.verbs import Refused
 
@@ -67,6 +67,8 @@ def check(request: HttpRequest) -> HttpResponse:
     """A fragment for the form being typed. The same stands on the page that “Check the times” answers with."""
     if not is_agent(person_of(request)):
         raise PermissionDenied
+    if person_of(request).is_limited:
+        raise PermissionDenied(CONCERNS_OTHERS)
     window = get_window(request, request.GET["window"]) if request.GET.get("window") else None
     form = WindowForm(request.GET, window=window, reader=person_of(request))
     context = {"check": check_of(form, timezone.now())}
@@ -77,6 +79,8 @@ def add_page(request: HttpRequest) -> HttpResponse:
     """A new draft; with ?previous=… the new attempt of a window that is over."""
     if not is_agent(person_of(request)):
         raise PermissionDenied
+    if person_of(request).is_limited:
+        raise PermissionDenied(CONCERNS_OTHERS)
     named = request.GET.get("previous")
     previous = get_window(request, named) if named else None
     if request.method != "POST":
@@ -175,7 +179,7 @@ def freeze_page(request: HttpRequest) -> HttpResponse:
     """Enter a freeze for an organisation that asked for it."""
     if not is_agent(person_of(request)):
         raise PermissionDenied
-    form = StaffFreezeForm(request.POST if request.method == "POST" else None)
+    form = StaffFreezeForm(request.POST if request.method == "POST" else None, user=person_of(request))
     status = 200
     if form.is_bound:
         status = 400

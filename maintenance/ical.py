@@ -147,7 +147,7 @@ def _reading_alone(person: User) -> Iterator[None]:
 
 def _published(windows: Sequence[MaintenanceWindow], person: User) -> list[Event]:
     """For whoever reads it, and not for them alone: without attendees, as RFC 5546 §3.2.1 asks."""
-    organisations = None if person.is_agent else list(Organisation.objects.visible_to(person))
+    organisations = None if person.is_unlimited else list(Organisation.objects.visible_to(person))
     cut = cuts(windows, organisations)
     events = []
     for window in windows:

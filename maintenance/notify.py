@@ -88,11 +88,11 @@ def asked_organisation(window: MaintenanceWindow, event: WindowEvent, now: datet
 
 
 def owner(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:
-    return [window.owner] if window.owner.is_agent else audiences.duty_managers(now)
+    return [window.owner] if window.owner.is_unlimited else audiences.duty_managers(now)
 
 
 def author(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:
-    return [window.author] if window.author.is_agent else []
+    return [window.author] if window.author.is_unlimited else []
 
 
 def duty_managers(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:
@@ -105,7 +105,7 @@ def leaders(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> lis
 
 def asker(window: MaintenanceWindow, event: WindowEvent, now: datetime) -> list[User]:
     asked = window.events.filter(kind="extension_asked", pk__lt=event.pk).select_related("by").order_by("-pk")
-    return [found.by for found in asked[:1] if found.by is not None and found.by.is_agent]
+    return [found.by for found in asked[:1] if found.by is not None and found.by.is_unlimited]
 
 
 # --- what ---
@@ -299,7 +299,7 @@ def why_not(message: OutboxMessage) -> str:
     """Why a queued message may not be sent any more, or ""."""
     event, person = _event(message), message.recipient
     if message.kind.startswith("staff_"):
-        is_staff = person is not None and person.is_agent
+        is_staff = person is not None and person.is_unlimited
         return stale.reason(message.kind, event) if is_staff else "the recipient is not staff any more"
     if person is None:
         of = rooms.organisation_of(message.endpoint, event.window)

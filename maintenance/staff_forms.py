@@ -26,6 +26,7 @@ from maintenance.models import (
     RollbackCondition,
     WindowStep,
 )
+from portal.access import looked_after
 from portal.middleware import zone_info
 from portal.models import Organisation, Service, User
 from portal.models.accounts import time_zones
@@ -311,7 +312,10 @@ class StaffFreezeForm(ZonedForm):
     ends_at = moment_field(_("Ends"))
     reason = forms.CharField(label=_("Reason"), max_length=300)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in ("organisation", "service"):
+            field: Any = self.fields[name]
+            field.queryset = looked_after(field.queryset, user)
         self.zone = timezone.get_current_timezone_name()
         self.name_zone()

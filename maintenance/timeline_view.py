@@ -112,7 +112,7 @@ class Found:
             return queryset.in_bulk(wanted) if wanted else {}
 
         posts = WindowPost.objects.select_related("author")
-        self.posts = rows(posts if user.is_agent else posts.filter(is_public=True), "post")
+        self.posts = rows(posts if user.is_unlimited else posts.filter(is_public=True), "post")
         self.steps = rows(WindowStep.objects.all(), "step")
         self.conditions = rows(RollbackCondition.objects.all(), "condition")
         self.consents = rows(Consent.objects.select_related("organisation"), "consent")

@@ -124,8 +124,8 @@ def affected_for(organisations: QuerySet[Organisation] | None) -> QuerySet[Windo
 
 
 def organisations_of(user: User) -> QuerySet[Organisation] | None:
-    """Whose services the reader reads of; None for staff, who read of all."""
-    return None if user.is_agent else Organisation.objects.visible_to(user)
+    """Whose services the reader reads of; None for staff who read of all."""
+    return None if user.is_unlimited else Organisation.objects.visible_to(user)
 
 
 def rows_for(windows: WindowQuerySet, organisations: QuerySet[Organisation] | None) -> QuerySet[Any]:

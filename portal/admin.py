@@ -15,9 +15,11 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.paginator import InvalidPage
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -28,19 +30,12 @@ from portal import (
     calendars,
     endpoint_desk,
     identity_desk,
+    impersonation,
     second_factor,
     sessions,
 )
 from portal.access import is_agent, person_of
-from portal.admin_base import (
-    ADMINISTRATOR_WRITES,
-    HEAD_WRITES,
-    READ_ONLY,
-    HistoryAdmin,
-    RoleAdmin,
-    RoleTabularInline,
-    rights,
-)
+from portal.admin_base import HistoryAdmin, RoleAdmin, RoleTabularInline
 from portal.audit import record, record_of_person
 from portal.models import (
     BusinessCalendar,
@@ -51,7 +46,8 @@ from portal.models import (
     Service,
     ServiceSubscription,
     SpecialDate,
-    StaffRole,
+    StaffLimit,
+    Team,
     User,
 )
 
@@ -74,6 +70,18 @@ def has_desk(request: HttpRequest) -> bool:
     return isinstance(request.user, User) and request.user.is_agent
 
 
+search_desk = admin.site.search  # type: ignore[attr-defined]  # the theme's
+
+
+def search(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    """The desk's search. A page that is no number, or is beyond the last, is not found."""
+    try:
+        return search_desk(request, extra_context)
+    except (ValueError, InvalidPage) as error:
+        raise Http404 from error
+
+
+admin.site.search = search  # type: ignore[attr-defined]
 admin.site.login = secure_admin_login(to_the_desk)  # type: ignore[method-assign]
 admin.site.has_permission = has_desk  # type: ignore[method-assign]
 admin.site.site_header = admin.site.site_title = admin.site.index_title = gettext_lazy("Staff desk")
@@ -94,28 +102,37 @@ admin.site.unregister(
 
 class MembershipInline(RoleTabularInline):
     model = Membership
-    roles = rights(StaffRole.AGENT, StaffRole.HEAD_OF_SUPPORT, StaffRole.HEAD_OF_SUPPORT)
     autocomplete_fields = ["user"]
+    fields = ["user", "role", "visibility", "team", "is_p1_contact", "is_escalation_contact"]
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """The teams of this organisation; a new organisation has none yet."""
+        if db_field.name == "team":
+            match = request.resolver_match
+            named = match.kwargs.get("object_id", "") if match else ""
+            kwargs["queryset"] = Team.objects.filter(organisation=int(named) if named.isdecimal() else None)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+class TeamInline(RoleTabularInline):
+    model = Team
 
 
 class SubscriptionInline(RoleTabularInline):
     model = ServiceSubscription
-    roles = rights(StaffRole.AGENT, StaffRole.HEAD_OF_SUPPORT, StaffRole.HEAD_OF_SUPPORT)
     autocomplete_fields = ["service"]
 
 
 @admin.register(Organisation)
 class OrganisationAdmin(HistoryAdmin):
-    roles = HEAD_WRITES
     list_display = ["name", "time_zone", "language", "is_active"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
-    inlines = [MembershipInline, SubscriptionInline]
+    inlines = [TeamInline, MembershipInline, SubscriptionInline]
 
 
 @admin.register(Service)
 class ServiceAdmin(HistoryAdmin):
-    roles = HEAD_WRITES
     list_display = ["name", "description", "position", "is_active", "is_public"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
@@ -131,6 +148,7 @@ class PersonForm(forms.ModelForm):
             "name",
             "staff_role",
             "is_staff",
+            "is_limited",
             "is_active",
             "language",
             "time_zone",
@@ -143,21 +161,70 @@ class PersonForm(forms.ModelForm):
         return self.cleaned_data["email"].strip().lower()
 
 
+class LimitInline(RoleTabularInline):
+    """Whom a limited member of the staff looks after."""
+
+    model = StaffLimit
+    fk_name = "user"
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """The vendor's own organisation holds what concerns many customers: nobody looks after that alone."""
+        if db_field.name == "organisation":
+            kwargs["queryset"] = Organisation.objects.filter(is_vendor=False)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def _allowed(self, request: HttpRequest, verb: str) -> bool:
+        return super()._allowed(request, verb) and (verb == "view" or not person_of(request).is_limited)
+
+    def has_add_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_add_permission(request, obj) and obj != person_of(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_change_permission(request, obj) and obj != person_of(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and obj != person_of(request)
+
+
 @admin.register(User)
 class UserAdmin(RoleAdmin):
-    """People. Only administrators change them, and nobody grants themselves anything here."""
+    """People. Only administrators change them, and nobody grants themselves anything here.
 
-    roles = ADMINISTRATOR_WRITES
+    Whoever is limited changes nobody: they could make an account without limits, or lift their own.
+    """
+
     form = PersonForm
+    inlines = [LimitInline]
+    change_form_before_template = "admin/portal/user/_look_as.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(impersonation.start_page)
+        return [path("<int:pk>/look-as/", view, name="portal_user_look_as"), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        user = self.get_object(request, object_id)
+        may = user is not None and not impersonation.refusal(person_of(request), user)
+        more = {"look_as": user if may else None}
+        return super().change_view(request, object_id, form_url, more | (extra_context or {}))
+
     list_display = ["name", "email", "staff_role", "is_active"]
     list_filter = ["staff_role", "is_active"]
     search_fields = ["name", "email"]
+
+    def _allowed(self, request: HttpRequest, verb: str) -> bool:
+        return super()._allowed(request, verb) and (verb == "view" or not person_of(request).is_limited)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return super().has_change_permission(request, obj) and not is_above(obj, request)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
-        return ["email", "staff_role", "is_staff", "is_active"] if obj == person_of(request) else []
+        own = ["email", "staff_role", "is_staff", "is_limited", "is_active"]
+        return own if obj == person_of(request) else []
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> list[Any]:
+        return self.inlines if obj and obj.is_staff else []
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         if not change:
@@ -192,7 +259,6 @@ def is_above(user: User | None, request: HttpRequest) -> bool:
 class SecondFactorAdmin(RoleAdmin):
     """Second factors, so that a lost one can be removed. Nobody reads their secrets."""
 
-    roles = {"view": StaffRole.ADMINISTRATOR, "delete": StaffRole.ADMINISTRATOR}
     fields = ["user", "type", "created_at", "last_used_at"]
     list_display = ["user", "type", "created_at", "last_used_at"]
     list_select_related = ["user"]
@@ -211,7 +277,6 @@ class SecondFactorAdmin(RoleAdmin):
 
 class VersionInline(RoleTabularInline):
     model = CalendarVersion
-    roles = READ_ONLY
     fields = ["number", "time_zone", "country", "covers_until", "created_at"]
     readonly_fields = fields
     show_change_link = True
@@ -219,7 +284,6 @@ class VersionInline(RoleTabularInline):
 
 @admin.register(BusinessCalendar)
 class BusinessCalendarAdmin(HistoryAdmin):
-    roles = HEAD_WRITES
     list_display = ["name"]
     search_fields = ["name"]
     inlines = [VersionInline]
@@ -227,12 +291,10 @@ class BusinessCalendarAdmin(HistoryAdmin):
 
 class OwnDayInline(RoleTabularInline):
     model = OwnDay
-    roles = rights(StaffRole.AGENT)
 
 
 class SpecialDateInline(RoleTabularInline):
     model = SpecialDate
-    roles = READ_ONLY
 
 
 class VersionForm(forms.ModelForm):
@@ -282,7 +344,6 @@ class VersionForm(forms.ModelForm):
 
 @admin.register(CalendarVersion)
 class CalendarVersionAdmin(RoleAdmin):
-    roles = {"view": StaffRole.AGENT, "add": StaffRole.HEAD_OF_SUPPORT}
     form = VersionForm
     list_display = ["__str__", "time_zone", "country", "covers_from", "covers_until"]
     inlines = [OwnDayInline, SpecialDateInline]

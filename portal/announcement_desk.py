@@ -22,9 +22,9 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from portal import announcing
-from portal.access import person_of
+from portal.access import looked_after, person_of
 from portal.admin_base import RoleAdmin
-from portal.models import Announcement, StaffRole
+from portal.models import Announcement
 from portal.verbs import Refused
 
 STATE_WORDS = {
@@ -141,7 +141,6 @@ class DraftForm(forms.ModelForm):
 
 @admin.register(Announcement)
 class AnnouncementAdmin(RoleAdmin):
-    roles = {"view": StaffRole.AGENT, "add": StaffRole.AGENT, "change": StaffRole.AGENT}
     form = DraftForm
     list_display = ["title", "state", "audience", "is_pinned", "published_at", "author"]
     list_filter = ["audience", "is_pinned"]
@@ -209,7 +208,7 @@ def desk_context(request: HttpRequest, found: Announcement) -> dict[str, Any]:
 @require_http_methods(["GET", "POST"])
 def use_verb(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     """GET says what the verb would do and whom it reaches; POST uses it."""
-    found = get_object_or_404(Announcement, pk=pk)
+    found = get_object_or_404(looked_after(Announcement.objects.all(), person_of(request)), pk=pk)
     if verb not in VERBS:
         raise Http404
     offered = VERBS[verb]

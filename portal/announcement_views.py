@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from portal import announcing
-from portal.access import person_of
+from portal.access import is_looked_at, person_of
 from portal.models import Announcement, AnnouncementReading, User
 from portal.models.announcements import AnnouncementQuerySet
 
@@ -43,7 +43,7 @@ def announcement(request: HttpRequest, pk: int) -> HttpResponse:
     user = person_of(request)
     now = timezone.now()
     found = get_object_or_404(published_for(user), pk=pk)
-    if request.method == "GET":
+    if request.method == "GET" and not is_looked_at(request):
         announcing.note_reading(found, user, now)
     is_over = announcing.state_of(found, now) == "expired"
     return render(request, "portal/announcement.html", {"announcement": found, "is_over": is_over})

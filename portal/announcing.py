@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal import outbox
-from portal.access import is_agent, is_duty_manager
+from portal.access import CONCERNS_OTHERS, is_agent, is_duty_manager
 from portal.channels.base import EMAIL, WEBHOOK, Rendered
 from portal.endpoints import channels_of, is_channel_of
 from portal.heartbeat import beat
@@ -123,6 +123,8 @@ def may(verb: str, announcement: Announcement, user: User | None, now: datetime)
 def _refusal(verb: str, announcement: Announcement, user: User | None, now: datetime) -> Refused | None:
     if user is not None and not is_agent(user):
         return Refused(_("Only staff may do this."), kind="permission")
+    if user is not None and user.is_limited:
+        return Refused(str(CONCERNS_OTHERS), kind="permission")
     is_own_draft = verb == "withdraw" and announcement.published_at is None and announcement.author == user
     if user is not None and not (verb in BY_AGENTS or is_own_draft or is_duty_manager(user)):
         return Refused(_("A duty manager does this. Ask one to look at your draft."), kind="permission")

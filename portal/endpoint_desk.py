@@ -20,8 +20,6 @@ from django.utils.translation import gettext_lazy
 from portal import endpoint_verbs, endpoint_words, outbox
 from portal.access import person_of
 from portal.admin_base import (
-    HEAD_WRITES,
-    READ_ONLY,
     ChoicesWidget,
     HistoryAdmin,
     PasswordWidget,
@@ -30,7 +28,7 @@ from portal.admin_base import (
 )
 from portal.channels.base import WEBHOOK
 from portal.endpoint_forms import event_choices
-from portal.models import DeliveryAttempt, Endpoint, OutboxMessage, StaffRole
+from portal.models import DeliveryAttempt, Endpoint, OutboxMessage
 from portal.webhook_events import ALL, EVENTS
 
 STATES: dict[str, Q] = {
@@ -123,7 +121,6 @@ class EndpointForm(forms.ModelForm):
 class EndpointAdmin(HistoryAdmin):
     """Where webhooks go. Heads of support look after all of them, managers (in the portal) after their own."""
 
-    roles = HEAD_WRITES
     form = EndpointForm
     list_display = ["name", "use", "service", "origin", "person", "organisation", "state"]
     list_filter = ["use", "service", StateFilter, "is_active"]
@@ -148,9 +145,6 @@ class EndpointAdmin(HistoryAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Endpoint | None = None) -> bool:
         is_there = obj is None or obj.removed_at is None
         return super().has_change_permission(request, obj) and is_there
-
-    def has_write_permission(self, request: HttpRequest) -> bool:
-        return self.has_change_permission(request)
 
     def get_fields(self, request: HttpRequest, obj: Endpoint | None = None) -> list[str]:
         fields: list[str] = list(EndpointForm.Meta.fields)
@@ -193,7 +187,7 @@ class EndpointAdmin(HistoryAdmin):
             self._show(request)
         return super().change_view(request, object_id, form_url, extra_context)
 
-    @admin.action(description=gettext_lazy("Make a new secret"), permissions=["write"])
+    @admin.action(description=gettext_lazy("Make a new secret"))
     def make_a_new_secret(self, request: HttpRequest, queryset: Any) -> None:
         """One at a time, for it is shown once. For a day the old one signs along."""
         endpoints = list(queryset.filter(removed_at=None)[:2])
@@ -208,7 +202,7 @@ class EndpointAdmin(HistoryAdmin):
         self._will_show(request, locked, secret)
         messages.info(request, _("For 24 hours webhooks are signed by the old secret, too."))
 
-    @admin.action(description=gettext_lazy("Send a test"), permissions=["write"])
+    @admin.action(description=gettext_lazy("Send a test"))
     def send_a_test(self, request: HttpRequest, queryset: Any) -> None:
         now = timezone.now()
         with transaction.atomic():
@@ -228,7 +222,6 @@ class AttemptInline(RoleTabularInline):
     """What was answered, call by call."""
 
     model = DeliveryAttempt
-    roles = READ_ONLY
     fields = ["at", "milliseconds", "is_accepted", "answer"]
     readonly_fields = fields
 
@@ -237,7 +230,6 @@ class AttemptInline(RoleTabularInline):
 class OutboxAdmin(RoleAdmin):
     """Every message: what was sent to whom, and what could not be sent and why."""
 
-    roles = READ_ONLY
     list_display = [
         *["created_at", "kind", "channel", "recipient", "endpoint", "subject"],
         *["state", "state_reason", "sent_at", "unreached_at"],
@@ -248,18 +240,13 @@ class OutboxAdmin(RoleAdmin):
     inlines = [AttemptInline]
     actions = ["send_again", "replay"]
 
-    def has_send_permission(self, request: HttpRequest) -> bool:
-        return person_of(request).has_staff_role(StaffRole.DUTY_MANAGER)
-
-    @admin.action(description=gettext_lazy("Send again what was set aside"), permissions=["send"])
+    @admin.action(description=gettext_lazy("Send again what was set aside"))
     def send_again(self, request: HttpRequest, queryset: Any) -> None:
         with transaction.atomic():
             done = sum(outbox.requeue(message, now=timezone.now()) for message in queryset)
         messages.success(request, _("%(count)s messages are queued again.") % {"count": done})
 
-    @admin.action(
-        description=gettext_lazy("Send webhooks again that were sent or not sent"), permissions=["send"]
-    )
+    @admin.action(description=gettext_lazy("Send webhooks again that were sent or not sent"))
     def replay(self, request: HttpRequest, queryset: Any) -> None:
         """The same id goes once more: receivers that have it can tell."""
         with transaction.atomic():

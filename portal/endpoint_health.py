@@ -122,5 +122,5 @@ def who_looks_after(endpoint: Endpoint) -> list[User]:
         return list(User.objects.filter(pk__in=managers.values("user")).order_by("pk"))
     if endpoint.person is not None:
         return [endpoint.person] if endpoint.person.is_active else []
-    staff = User.objects.filter(is_active=True, is_staff=True, staff_role__in=STAFF)
+    staff = User.objects.filter(is_active=True, is_staff=True, is_limited=False, staff_role__in=STAFF)
     return list(staff.order_by("pk"))

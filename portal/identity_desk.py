@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy
 
 from portal import identity, identity_verbs
 from portal.access import person_of
-from portal.admin_base import HEAD_WRITES, HistoryAdmin, PasswordWidget, RoleTabularInline, rights
+from portal.admin_base import HistoryAdmin, PasswordWidget, RoleTabularInline
 from portal.audit import record
-from portal.models import GroupRole, IdentityProvider, OrganisationDomain, StaffRole
+from portal.models import GroupRole, IdentityProvider, OrganisationDomain
 from portal.verbs import Refused
 
 
@@ -36,7 +36,6 @@ class DomainForm(forms.ModelForm):
 class OrganisationDomainAdmin(HistoryAdmin):
     """Mail domains. A head of support vouches for one after making sure of it outside, say by its DNS."""
 
-    roles = rights(StaffRole.AGENT, StaffRole.HEAD_OF_SUPPORT, StaffRole.HEAD_OF_SUPPORT)
     form = DomainForm
     list_display = ["domain", "organisation", "verified_at", "verified_by"]
     list_filter = [("verified_at", admin.EmptyFieldListFilter)]
@@ -95,7 +94,6 @@ def _note(request: HttpRequest, kind: str, row: OrganisationDomain | IdentityPro
 
 class GroupRoleInline(RoleTabularInline):
     model = GroupRole
-    roles = rights(StaffRole.AGENT, StaffRole.HEAD_OF_SUPPORT, StaffRole.HEAD_OF_SUPPORT)
 
 
 class ProviderForm(forms.ModelForm):
@@ -142,7 +140,6 @@ class ProviderForm(forms.ModelForm):
 class IdentityProviderAdmin(HistoryAdmin):
     """Identity providers. Switched off here when an organisation has locked itself out."""
 
-    roles = HEAD_WRITES
     form = ProviderForm
     list_display = ["name", "organisation", "server_url", "is_active", "is_required", "last_used_at"]
     list_filter = ["is_active", "is_required"]

@@ -317,7 +317,7 @@ def tell_staff(message: OutboxMessage, now: datetime) -> None:
     if message.kind == "outbox_alarm":
         return
     roles = [StaffRole.DUTY_MANAGER, StaffRole.HEAD_OF_SUPPORT, StaffRole.ADMINISTRATOR]
-    for person in User.objects.filter(is_active=True, is_staff=True, staff_role__in=roles):
+    for person in User.objects.filter(is_active=True, is_staff=True, is_limited=False, staff_role__in=roles):
         endpoint = endpoint_of(person)
         enqueue(
             "outbox_alarm",

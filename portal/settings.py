@@ -86,6 +86,7 @@ MIDDLEWARE = [
     "portal.middleware.safe_answers",
     "portal.sessions.sessions_end",
     "portal.identity_session.provider_sessions",
+    "portal.impersonation.look_as",  # from here on the user may be the customer whom staff look as
     "portal.middleware.person_zone_and_language",
     "portal.middleware.designed_not_found",
     "django.contrib.messages.middleware.MessageMiddleware",

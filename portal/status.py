@@ -206,7 +206,8 @@ def status(request: HttpRequest) -> HttpResponse:
     found = boards(person_of(request), chosen_organisations(request), now)
     context = {"boards": found, "now": now, "asked": request.GET.get("organisation", "")}
     if person_of(request).is_agent:
-        context["organisations"] = Organisation.objects.filter(is_active=True)
+        seen = Organisation.objects.visible_to(person_of(request))
+        context["organisations"] = seen.filter(is_active=True)
     return unless_known(request, "portal/status.html", context, found, now)
 
 

@@ -14,7 +14,7 @@ from incidents.models import InboundMessage, Incident, Shift
 from incidents.rota_desk import coming_gaps
 from maintenance.admin import VIEWS as WINDOW_VIEWS
 from maintenance.models import MaintenanceWindow
-from portal.access import person_of
+from portal.access import looked_after, person_of
 from portal.models import OutboxMessage
 
 
@@ -36,8 +36,11 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         if name != "all"
     ]
     context["window_views"] = window_views(request, now)
-    context["set_aside"] = OutboxMessage.objects.filter(state=OutboxMessage.State.SET_ASIDE).count()
-    context["held"] = InboundMessage.objects.filter(state__in=["held", "set_aside"]).count()
+    user = person_of(request)
+    unsent = looked_after(OutboxMessage.objects.filter(state=OutboxMessage.State.SET_ASIDE), user)
+    context["set_aside"] = unsent.count()
+    held = looked_after(InboundMessage.objects.filter(state__in=["held", "set_aside"]), user)
+    context["held"] = held.count()
     context["has_rota"] = Shift.objects.exists()
     context["rota_gaps"] = coming_gaps(now, person_of(request)) if context["has_rota"] else []
     return context

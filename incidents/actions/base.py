@@ -27,7 +27,7 @@ def actor_of(user: User | None, incident: Incident) -> rules.Actor:
     """What `user` is to the incident; None is the clockwork."""
     if user is None:
         return rules.Actor(is_clockwork=True)
-    if user.is_agent:
+    if access.looks_after(user, incident.organisation_id):
         return rules.Actor(
             is_agent=True,
             is_duty_manager=user.has_staff_role(StaffRole.DUTY_MANAGER),

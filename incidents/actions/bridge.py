@@ -41,6 +41,7 @@ from incidents.models.bridge_timeline import (
     BridgeStepDone,
 )
 from incidents.models.timeline import NoteAdded
+from portal.access import looks_after
 from portal.models import User
 
 __all__ = [
@@ -135,7 +136,7 @@ def _begin(act: Act, by: User) -> Bridge:
     else:
         seat(at, BridgeRole.CUSTOMER_LEAD, by, by)
         owner = act.incident.assignee
-        if owner and owner.is_active and owner.is_agent:
+        if owner and looks_after(owner, act.incident.organisation_id):
             seat(at, BridgeRole.INCIDENT_LEAD, owner, by)
     arrive(at, by)
     return bridge

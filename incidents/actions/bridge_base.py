@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from incidents.actions.base import Act, Refused, acting
 from incidents.models import Bridge, BridgePresence, Incident
 from incidents.sight import writers_who_may_see
+from portal.access import looks_after
 from portal.models import User
 
 SILENCE = timedelta(minutes=3)  # who is not heard of for so long has left
@@ -74,7 +75,7 @@ def may_act_for(person: User, incident: Incident) -> bool:
     """Whether somebody takes part in the work: staff, or a manager or member of the organisation."""
     if not person.is_active:
         return False
-    return person.is_agent or is_writer(person, incident)
+    return looks_after(person, incident.organisation_id) or is_writer(person, incident)
 
 
 def is_writer(person: User, incident: Incident) -> bool:

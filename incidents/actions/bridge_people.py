@@ -12,6 +12,7 @@ from incidents.models import Bridge, BridgePresence, BridgeRole, BridgeSeat, Cha
 from incidents.models.bridge_timeline import (
     BridgeRoleGiven,
 )
+from portal.access import looks_after
 from portal.models import User
 
 
@@ -60,7 +61,7 @@ def _check_part(at: BridgeAct, role: str, person: User, by: User) -> None:
     if role != BridgeRole.CUSTOMER_LEAD:
         if not by.is_agent:
             raise Refused(_("Only support staff can do this."), kind="permission")
-        if not (person.is_active and person.is_agent):
+        if not looks_after(person, at.act.incident.organisation_id):
             raise Refused(_("This part is for support staff. Choose one of them."), field="person")
         return
     if not is_writer(person, at.act.incident):

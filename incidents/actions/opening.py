@@ -151,6 +151,8 @@ def _check_people(
         raise Refused(_("This organisation is not active any more."), field="organisation")
     if by is None and reporter is None and channel == Channel.ALARM:
         return
+    if by is not None and by.is_limited and not access.looks_after(by, organisation.pk):
+        raise Refused(str(access.CONCERNS_OTHERS), kind="permission")
     is_ours = organisation.is_vendor or parent is not None
     if is_ours and reporter is None and by is not None and by.is_agent:
         return

@@ -20,6 +20,7 @@ from incidents.defaults import vendor_organisation
 from incidents.models import Incident, StatusUpdate
 from incidents.models.timeline import OutageJoined, OutageLeft
 from incidents.outage_words import Words
+from portal.access import CONCERNS_OTHERS
 from portal.models import Organisation, Service, User
 from portal.models.service_impact import Impact
 
@@ -83,6 +84,7 @@ def _catch_up(parent: Incident, joined: list[Incident], *, now: datetime) -> lis
 
 def _attach(parent: Incident, child: Incident, *, by: User, now: datetime, channel: str) -> bool:
     with acting("join_outage", child, by=by, now=now, channel=channel) as act:
+        _check_by(by)
         _check_parent(Incident.objects.select_for_update(of=("self",)).get(pk=parent.pk))
         if act.incident.parent_id == parent.pk:
             return False
@@ -90,6 +92,12 @@ def _attach(parent: Incident, child: Incident, *, by: User, now: datetime, chann
         act.incident.parent_id = parent.pk
         act.record(OutageJoined(parent=parent.pk))
     return True
+
+
+def _check_by(by: User | None) -> None:
+    """An outage is of many customers: who is limited to some neither gathers them nor takes one out."""
+    if by is not None and by.is_limited:
+        raise Refused(str(CONCERNS_OTHERS), kind="permission")
 
 
 def _check_parent(parent: Incident) -> None:
@@ -171,6 +179,7 @@ def _opened(
 def detach_child(parent: Incident, child: Incident, *, by: User, now: datetime, channel: str) -> Incident:
     """Take a child out: it keeps what it was told, and drops what is still pending for it."""
     with acting("leave_outage", child, by=by, now=now, channel=channel) as act:
+        _check_by(by)
         if act.incident.parent_id != parent.pk:
             raise Refused(_("It is not under this outage."), kind="state")
         pending = pending_update(act.incident)

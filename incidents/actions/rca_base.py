@@ -25,7 +25,7 @@ def rca_actor(user: User | None, rca: RCA, organisation: Organisation | None = N
     """What `user` is to the RCA; `organisation` is the one for which a customer acts. None is the clockwork."""
     if user is None:
         return rules.Actor(is_clockwork=True)
-    if user.is_agent:
+    if works_on(user, rca):
         return rules.Actor(
             is_agent=True,
             is_duty_manager=user.has_staff_role(StaffRole.DUTY_MANAGER),
@@ -42,6 +42,13 @@ def _may_see_subject(user: User, rca: RCA) -> bool:
         return True
     explained = Incident.objects.filter(Q(pk=rca.incident_id) | Q(parent=rca.incident_id))
     return Incident.objects.visible_to(user).filter(pk__in=explained).exists()
+
+
+def works_on(user: User, rca: RCA) -> bool:
+    """Whether it is this member of the staff's work: of a window or an outage it is that of the unlimited."""
+    if rca.incident is None:
+        return user.is_unlimited
+    return access.looks_after(user, rca.incident.organisation_id)
 
 
 def may_rca(verb: str, rca: RCA, user: User, organisation: Organisation | None = None) -> str:

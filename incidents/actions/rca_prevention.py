@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from django.utils.translation import gettext as _
 
-from incidents.actions.rca_base import RCAAct, rca_acting, text_of
+from incidents.actions.rca_base import RCAAct, rca_acting, text_of, works_on
 from incidents.models import Incident, PreventionAction, Recurrence
 from incidents.models.rca_timeline import (
     ActionClosed,
@@ -92,7 +92,7 @@ def hand_over_action(
         act,
         row,
     ):
-        if not owner.is_agent:
+        if not works_on(owner, act.rca):
             raise Refused(_("The owner of a prevention action works for us."), field="owner")
         act.record(ActionHandedOver(action=row.pk, owner_from=row.owner_id, owner_to=owner.pk))
         row.owner, row.reminded_on = owner, None

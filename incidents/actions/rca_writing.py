@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from incidents import rca_facts, rules
-from incidents.actions.rca_base import TEXT_LENGTH, RCAAct, rca_acting, writers_of
+from incidents.actions.rca_base import TEXT_LENGTH, RCAAct, rca_acting, works_on, writers_of
 from incidents.models import RCA, PreventionAction, RCAMoment, RCARedaction
 from incidents.models.rca_timeline import (
     RCAApproved,
@@ -61,7 +61,7 @@ def draft_rca(
 ) -> RCA:
     """Begin the text: the facts of the timeline are filled in, in the language and zone that are active."""
     with rca_acting("draft_rca", rca, by=by, now=now, channel=channel, revision=revision) as act:
-        if author is not None and not author.is_agent:
+        if author is not None and not works_on(author, act.rca):
             raise Refused(_("Only support staff write an RCA."), field="author")
         act.rca.author = author or by
         draft = rca_facts.draft_of(act.rca, act.now)
@@ -190,7 +190,7 @@ def _write_actions(rca: RCA, given: Sequence[ActionInput]) -> bool:
 def _write_action(action: PreventionAction, row: ActionInput) -> bool:
     if row.kind not in PreventionAction.Kind.values:
         raise Refused(_("Say whether it prevents, detects or mitigates."), field="actions")
-    if row.owner is not None and not row.owner.is_agent:
+    if row.owner is not None and not works_on(row.owner, action.rca):
         raise Refused(_("The owner of a prevention action works for us."), field="actions")
     before = (action.kind, action.text, action.owner_id, action.due_on)
     action.kind, action.text = row.kind, _line(row.text, "actions", 500)

@@ -16,6 +16,7 @@ from incidents.models.timeline import (
     Assigned,
     InterventionStarted,
 )
+from portal import access
 from portal.models import User
 
 
@@ -40,10 +41,20 @@ def assign(
 ) -> Incident:
     """Give the incident an owner among the agents, or none."""
     with acting("assign", incident, by=by, now=now, channel=channel, revision=revision) as act:
-        if assignee is not None and not assignee.is_agent:
-            raise Refused(_("Only support staff can own an incident."), field="assignee")
+        _check_takes_it(act.incident, assignee, "assignee", _("Only support staff can own an incident."))
         set_assignee(act, assignee)
     return incident
+
+
+def _check_takes_it(incident: Incident, person: User | None, field: str, words: str) -> None:
+    """Refuse whoever is no staff (with `words`), and staff who may not see the incident."""
+    if person is None or access.looks_after(person, incident.organisation_id):
+        return
+    if person.is_agent:
+        words = _("%(name)s does not look after this organisation. Choose somebody who does.") % {
+            "name": person
+        }
+    raise Refused(words, field=field)
 
 
 def set_assignee(act: Act, assignee: User | None) -> None:
@@ -66,8 +77,8 @@ def start_intervention(
     """A named engineer works on it: meets the target action of a P1. A second start is refused."""
     with acting("start_intervention", incident, by=by, now=now, channel=channel, revision=revision) as act:
         engineer = engineer or by
-        if not engineer.is_agent:
-            raise Refused(_("The engineer must be one of the support staff."), field="engineer")
+        words = _("The engineer must be one of the support staff.")
+        _check_takes_it(act.incident, engineer, "engineer", words)
         if act.incident.intervention_started_at and not _owes_intervention(act.incident):
             raise Refused(
                 _("%(name)s has started the intervention already. Assign the incident to hand it over.")

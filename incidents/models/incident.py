@@ -72,7 +72,7 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
         """
         if not user.is_active:  # nor is anybody anonymous
             return self.none()
-        if user.is_agent and not user.is_limited:
+        if user.is_unlimited:
             return self
         own = self.filter(organisation__in=Organisation.objects.visible_to(user).values("pk"))
         if user.is_agent:

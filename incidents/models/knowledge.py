@@ -20,7 +20,7 @@ class ArticleQuerySet(models.QuerySet["Article"]):
         """Articles for all or for one of the user's organisations; customers read the published ones."""
         if not user.is_active:  # nor is anybody anonymous
             return self.none()
-        if user.is_agent and not user.is_limited:
+        if user.is_unlimited:
             return self
         organisations = Organisation.objects.visible_to(user).values("pk")
         found = self.filter(models.Q(organisation=None) | models.Q(organisation__in=organisations))

@@ -58,6 +58,9 @@ class Shift(models.Model):
             someone = getattr(self, name) if getattr(self, f"{name}_id") else None
             if someone is not None and not someone.is_agent:
                 raise ValidationError({name: _("Only support staff can be on duty.")})
+            if someone is not None and someone.is_limited:
+                words = _("Whoever is on duty is called for every customer. Choose somebody without limits.")
+                raise ValidationError({name: words})
         if self.backup_id and self.backup_id == self.person_id:
             raise ValidationError({"backup": _("The backup must be somebody else.")})
         if self.from_at and self.until_at and self.overlapping().exists():

@@ -22,16 +22,16 @@ from portal.timeline import Payload, Payloads, TimelineEvent, declaring
 
 class RCAQuerySet(models.QuerySet["RCA"]):
     def visible_to(self, user: User) -> RCAQuerySet:
-        """RCAs of which a copy was published to an organisation of `user`; all of them for staff."""
+        """RCAs of which a copy was published to an organisation of `user`; all of them for staff.
+
+        Limited staff see those of the incidents that they look after: the text about a window, or about an
+        outage, is written of many customers, and they read the copies of theirs."""
         if not user.is_active:  # nor is anybody anonymous
             return self.none()
-        if user.is_agent and not user.is_limited:
+        if user.is_unlimited:
             return self
         if user.is_agent:
-            return self.filter(
-                models.Q(incident__in=Incident.objects.visible_to(user))
-                | models.Q(window__in=MaintenanceWindow.objects.visible_to(user))
-            )
+            return self.filter(incident__in=Incident.objects.visible_to(user))
         return self.filter(pk__in=RCACopy.objects.visible_to(user).values("version__rca"))
 
 
@@ -267,7 +267,7 @@ class RCACopyQuerySet(models.QuerySet["RCACopy"]):
     def visible_to(self, user: User) -> RCACopyQuerySet:
         if not user.is_active:  # nor is anybody anonymous
             return self.none()
-        if user.is_agent and not user.is_limited:
+        if user.is_unlimited:
             return self
         # Where it is about an incident, whoever may not see that incident does not read its analysis.
         own = self.filter(organisation__in=Organisation.objects.visible_to(user))

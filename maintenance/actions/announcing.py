@@ -25,7 +25,7 @@ def announce(
     What stands in its way on the vendor's side must be decided before: what is found now is written down
     even though the announcement is then refused.
     """
-    if window.status == Status.APPROVED and by.is_agent:
+    if window.status == Status.APPROVED and by.is_unlimited:
         review_consents(window, now=now)
     with acting("announce", window, by=by, now=now, channel=channel, revision=revision) as act:
         found = act.window

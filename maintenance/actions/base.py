@@ -14,6 +14,7 @@ from maintenance.actions.act import Act
 from maintenance.actions.attention import next_attention
 from maintenance.actions.settling import settle
 from maintenance.models import MaintenanceWindow
+from portal.access import CONCERNS_OTHERS
 from portal.models import Membership, StaffRole, User
 from portal.verbs import Refused as Refused
 from portal.verbs import required as required
@@ -23,7 +24,7 @@ def actor_of(user: User | None, window: MaintenanceWindow) -> rules.Actor:
     """What `user` is to the window; None is the clockwork."""
     if user is None:
         return rules.Actor(is_clockwork=True)
-    if user.is_agent:
+    if user.is_unlimited:
         return rules.Actor(
             is_agent=True,
             is_duty_manager=user.has_staff_role(StaffRole.DUTY_MANAGER),
@@ -44,9 +45,15 @@ def _has_written(user: User, window: MaintenanceWindow) -> bool:
     return window.events.filter(kind__in=["drafted", "changed"], by=user).exists()
 
 
+def permission_refusal(verb: str, window: MaintenanceWindow, user: User | None) -> str:
+    """Why this person may never use the verb, or "". A window concerns many: limited staff only read of it."""
+    refusal = rules.permission_refusal(verb, actor_of(user, window))
+    return str(CONCERNS_OTHERS) if refusal and user is not None and user.is_limited else refusal
+
+
 def may(verb: str, window: MaintenanceWindow, user: User) -> str:
     """ "" if `user` may use the verb on the window now, else the translated reason."""
-    refusal = rules.permission_refusal(verb, actor_of(user, window))
+    refusal = permission_refusal(verb, window, user)
     refusal = refusal or rules.state_refusal(verb, window.status)
     if not refusal and verb in ("approve_extension", "refuse_extension") and window.extension_until is None:
         refusal = rules.NO_EXTENSION
@@ -80,7 +87,7 @@ def acting(
 
 
 def _check_person(verb: str, window: MaintenanceWindow, by: User | None, revision: int | None) -> None:
-    refusal = rules.permission_refusal(verb, actor_of(by, window))
+    refusal = permission_refusal(verb, window, by)
     if refusal:
         raise Refused(_(refusal), kind="permission")
     if revision is not None and revision != window.revision:

@@ -123,7 +123,7 @@ def may_decide(consent: Consent, user: User) -> bool:
     window's approver or a duty manager."""
     if consent.organisation is not None:
         return not user.is_agent and access.may_write(user, consent.organisation)
-    return user.is_agent and (user.pk == consent.window.approved_by_id or is_duty_manager(user))
+    return user.is_unlimited and (user.pk == consent.window.approved_by_id or is_duty_manager(user))
 
 
 def _decidable(consent: Consent, by: User, words: str) -> Consent:

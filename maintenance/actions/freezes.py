@@ -73,7 +73,7 @@ def withdraw_freeze(freeze: Freeze, *, by: User, now: datetime, channel: str) ->
 def _check_person(organisation: Organisation, by: User) -> None:
     if not organisation.is_active:
         raise Refused(_("This organisation is not active any more."), field="organisation")
-    if not by.is_agent and not access.may_write(by, organisation):
+    if not access.looks_after(by, organisation.pk) and not access.may_write(by, organisation):
         raise Refused(
             _("Viewers can read but not write. Ask a manager of your organisation for the member role."),
             kind="permission",

@@ -63,7 +63,7 @@ def draft_window(
 ) -> MaintenanceWindow:
     """Write a window that no customer sees yet: what `Fields` names, all of it. Raises Refused."""
     now = now.replace(microsecond=0)
-    refusal = rules.permission_refusal("propose", rules.Actor(is_agent=by.is_agent))
+    refusal = rules.permission_refusal("propose", rules.Actor(is_agent=by.is_unlimited))
     if refusal:
         raise Refused(_(refusal), kind="permission")
     plan = _checked(fields)
@@ -159,7 +159,7 @@ def _draft_of(window: MaintenanceWindow) -> rules.Draft:
         services=window.affected.count(),
         steps=list(window.steps.values_list("text", flat=True)),
         conditions=list(window.conditions.values_list("measure", "limit")),
-        has_owner=window.owner.is_agent,
+        has_owner=window.owner.is_unlimited,
     )
 
 
@@ -179,7 +179,7 @@ def _checked(fields: Fields) -> Plan:
         raise Refused(" ".join(error.messages), field="time_zone") from error
     starts_at, ends_at = fields["starts_at"].replace(microsecond=0), fields["ends_at"].replace(microsecond=0)
     check_times(starts_at, ends_at)
-    if not fields["owner"].is_agent:
+    if not fields["owner"].is_unlimited:
         raise Refused(_("Choose an owner among the staff."), field="owner")
     columns = {
         "title": title,

@@ -18,7 +18,7 @@ class FreezeQuerySet(models.QuerySet["Freeze"]):
     def visible_to(self, user: User) -> FreezeQuerySet:
         if not user.is_active:  # nor is anybody anonymous
             return self.none()
-        if user.is_agent and not user.is_limited:
+        if user.is_unlimited:
             return self
         return self.filter(organisation__in=Organisation.objects.visible_to(user))
 
@@ -78,7 +78,7 @@ class ConsentQuerySet(models.QuerySet["Consent"]):
         """A customer reads what their organisations are asked for; staff read all."""
         if not user.is_active:  # nor is anybody anonymous
             return self.none()
-        if user.is_agent and not user.is_limited:
+        if user.is_unlimited:
             return self
         return self.filter(
             window__in=MaintenanceWindow.objects.visible_to(user),

@@ -20,7 +20,7 @@ class WindowEventQuerySet(models.QuerySet["WindowEvent"]):
     def visible_to(self, user: User) -> WindowEventQuerySet:
         """Events of the user's windows; customers read the public ones of the time since the announcement."""
         windows = MaintenanceWindow.objects.visible_to(user)
-        if user.is_authenticated and user.is_agent:
+        if user.is_authenticated and user.is_unlimited:
             return self.filter(window__in=windows)
         return self.filter(window__in=windows, is_public=True, at__gte=models.F("window__announced_at"))
 

@@ -50,14 +50,14 @@ def new_uid() -> str:
 
 class WindowQuerySet(models.QuerySet["MaintenanceWindow"]):
     def visible_to(self, user: User) -> WindowQuerySet:
-        """Announced windows (also cancelled since) that involve an organisation of `user`; staff see all."""
+        """Announced windows (also cancelled since) that involve an organisation of `user`; staff see all.
+
+        Staff who are limited read them as the customers do whom they look after."""
         if not user.is_active:  # nor is anybody anonymous
             return self.none()
-        if user.is_agent and not user.is_limited:
+        if user.is_unlimited:
             return self
         involved = WindowOrganisation.objects.filter(organisation__in=Organisation.objects.visible_to(user))
-        if user.is_agent:
-            return self.filter(pk__in=involved.values("window"))
         return self.filter(announced_at__isnull=False, pk__in=involved.values("window"))
 
     def by_reference(self, reference: str) -> WindowQuerySet:

@@ -53,7 +53,8 @@ class OrganisationQuerySet(models.QuerySet["Organisation"]):
         if not user.is_active:  # nor is anybody anonymous
             return self.none()
         if user.is_agent:
-            return self.filter(pk__in=user.staff_limits.values("organisation")) if user.is_limited else self
+            own = self.filter(pk__in=user.staff_limits.values("organisation"), is_vendor=False)
+            return own if user.is_limited else self
         return self.filter(memberships__user=user, is_active=True)
 
     def seen_whole_by(self, user: User) -> OrganisationQuerySet:
@@ -143,6 +144,16 @@ class UserManager(BaseUserManager["User"]):
         fields = {"staff_role": StaffRole.ADMINISTRATOR, "is_staff": True, "is_superuser": True} | fields
         return self.create_user(email, password, **fields)
 
+    def visible_to(self, user: User) -> models.QuerySet[User]:
+        """Staff see everybody; if they are limited, the staff and the people whom they look after. Customers
+        see people by their organisation's pages."""
+        if not user.is_authenticated or not user.is_agent:
+            return self.none()
+        if not user.is_limited:
+            return self.all()
+        members = Membership.objects.filter(organisation__in=Organisation.objects.visible_to(user))
+        return self.filter(models.Q(is_staff=True) | models.Q(pk__in=members.values("user")))
+
     def get_by_natural_key(self, username: str | None) -> User:
         return self.get(email=(username or "").strip().lower())
 
@@ -214,6 +225,11 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
     def is_agent(self) -> bool:
         """Whether this person works for the vendor (any staff role)."""
         return bool(self.is_active and self.is_staff and (self.staff_role or self.is_superuser))
+
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether this person works for the vendor, and looks after every organisation."""
+        return self.is_agent and not self.is_limited
 
     def has_staff_role(self, role: str) -> bool:
         """Whether this person's staff role is `role` or a higher one."""

@@ -16,10 +16,10 @@ from portal.models.catalog import Service
 
 class AnnouncementQuerySet(models.QuerySet["Announcement"]):
     def visible_to(self, user: User) -> AnnouncementQuerySet:
-        """Those that are published and addressed to an organisation of `user`; all of them for staff."""
+        """Those that are published and addressed to an organisation of `user`; all of them for staff who are not limited."""
         if not user.is_active:  # nor is anybody anonymous
             return self.none()
-        if user.is_agent:
+        if user.is_unlimited:
             return self
         return self.published().addressed_to(Organisation.objects.visible_to(user))
 

@@ -21,7 +21,7 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
         """
         if not user.is_active:  # nor is anybody anonymous
             return self.none()
-        if user.is_agent and not user.is_limited:
+        if user.is_unlimited:
             return self
         if user.is_agent:
             return self.filter(organisation__in=Organisation.objects.visible_to(user).values("pk"))

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 class ServiceQuerySet(models.QuerySet["Service"]):
     def visible_to(self, user: User) -> ServiceQuerySet:
-        """Active services that an organisation of `user` subscribes to; all of them for staff."""
+        """Active services that an organisation of `user` subscribes to; all of them for staff who are not limited."""
         if not user.is_active:  # nor is anybody anonymous
             return self.none()
-        if user.is_agent:
+        if user.is_unlimited:
             return self
         organisations = Organisation.objects.visible_to(user)
         return self.filter(

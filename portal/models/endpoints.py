@@ -32,7 +32,7 @@ class EndpointQuerySet(models.QuerySet["Endpoint"]):
         if not user.is_active:  # nor is anybody anonymous
             return self.none()
         present = self.filter(removed_at=None)
-        if user.is_agent and not user.is_limited:
+        if user.is_unlimited:
             return present
         own = present.filter(organisation__in=Organisation.objects.visible_to(user).values("pk"))
         return own | present.filter(organisation=None) if user.is_agent else own

@@ -25,7 +25,7 @@ class ServiceImpactQuerySet(models.QuerySet["ServiceImpact"]):
     def visible_to(self, user: User) -> ServiceImpactQuerySet:
         if not user.is_active:  # nor is anybody anonymous
             return self.none()
-        if user.is_agent and not user.is_limited:
+        if user.is_unlimited:
             return self
         return self.filter(organisation__in=Organisation.objects.visible_to(user))
 

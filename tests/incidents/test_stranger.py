@@ -58,7 +58,7 @@ VERDICTS = {
         / announcements/ incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/
         maintenance/calendar/ maintenance/freezes/ profile/ sla/ status/ reports/
         reports/{month}/ reports/{month}/csv/ reports/{month}/pdf/ channels/ channels/format/
-        identity/ people/
+        identity/ people/ look-as/stop/
     """,
     # the same for managers only: 403 for others
     "manager page": """

@@ -42,6 +42,8 @@ from portal.models import (
     OwnDay,
     Service,
     SpecialDate,
+    StaffLimit,
+    Team,
     User,
 )
 from tests import alarm_senders
@@ -99,6 +101,8 @@ portal.identityprovider portal.grouprole        v---   v---   vacd   vacd
 portal.organisation portal.membership           v---   v---   vacd   vacd
 portal.outboxmessage portal.deliveryattempt     v---   v---   v---   v---
 portal.organisation portal.servicesubscription  v---   v---   vacd   vacd
+portal.organisation portal.team                 v---   v---   vacd   vacd
+portal.user portal.stafflimit                   v---   v---   v---   vacd
 """
 ACTIONS = """
                                    agent  duty  head  administrator
@@ -335,10 +339,12 @@ def bodies(world):
         },
         "portal.organisation": {"name": "New", "slug": "new", "language": "en", "time_zone": "Europe/Berlin"}
         | formset("memberships")
-        | formset("subscriptions"),
+        | formset("subscriptions")
+        | formset("teams"),
         "portal.outboxmessage": {"kind": "new", "subject": "New", "state": "queued"},
         "portal.service": {"name": "New", "slug": "new", "position": "1"},
-        "portal.user": {"email": "new@acme.example", "name": "New", "daily_summary_hour": "8"},
+        "portal.user": {"email": "new@acme.example", "name": "New", "daily_summary_hour": "8"}
+        | formset("staff_limits"),
     }
 
 
@@ -430,6 +436,8 @@ def inline_fields(world, b1):
         "portal.grouprole": {"group": "forged", "role": "manager"},
         "portal.membership": {"user": b1.pk, "role": "manager", "visibility": "all"},
         "portal.servicesubscription": {"service": third.pk},
+        "portal.team": {"name": "Forged"},
+        "portal.stafflimit": {"organisation": b1.memberships.get().organisation_id},
     }
 
 
@@ -475,6 +483,12 @@ def measured_inline(tried, row, body, inline, fields, prefix):
 def test_inlines_obey_the_same_roles(client, undrawn, people, world, b1, role):
     tried = Tried(client, people[role])
     given, fields = bodies(world), inline_fields(world, b1)
+    world["portal.user"] = (
+        people["duty"] if role == "agent" else people["agent"]
+    )  # staff: they can be limited
+    StaffLimit.objects.create(user=world["portal.user"], organisation=world["portal.organisation"])
+    Team.objects.create(organisation=world["portal.organisation"], name="Night")
+    given["portal.user"] |= {"email": "staff@briqmind.example", "staff_role": "agent", "is_staff": "on"}
     found = {}
     for model in models():
         for inline, prefix in prefixes(model):
@@ -843,3 +857,73 @@ def test_the_admin_has_no_sign_in_of_its_own(client, people):
     answer = client.post("/admin/login/", {"username": people["superuser"].email, "password": PASSWORD})
     assert (answer.status_code, answer.url.partition("?")[0]) == (302, reverse("account_login"))
     assert "_auth_user_id" not in client.session
+
+
+# --- crafted requests: a clear answer, never a traceback ---
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "search/?s=a&page=x",
+        "search/?s=a&page=999",
+        "search/?page=x",
+        "search/?s=%00",
+        "autocomplete/?app_label=portal&model_name=membership&field_name=user&page=99999999999999999999",
+        "autocomplete/?app_label=portal&model_name=membership&field_name=user&term=%00",
+        "portal/user/99999999999999999999999/change/",
+        "portal/organisation/99999999999999999999999/history/",
+        "portal/organisation/1/history/99999999999999999999999/",
+        "portal/user/?p=x",
+        "portal/user/?p=99999999999999999999",
+        "portal/user/?o=99",
+        "portal/user/?is_active__exact=x",
+        "portal/user/?q=%00",
+        "incidents/incident/?organisation__id__exact=99999999999999999999999",
+        "incidents/incident/?view=%00&show=%00",
+        "r/99999999999999999999999/1/",
+    ],
+)
+def test_a_crafted_address_of_the_desk_gets_a_clear_answer(client, people, path):
+    client.force_login(people["agent"])
+    assert client.get(f"/admin/{path}").status_code in (200, 302, 400, 404), path
+
+
+def test_crafted_rows_within_a_page_are_refused_and_change_nothing(client, undrawn, people, world, b1):
+    client.force_login(people["superuser"])
+    Team.objects.create(organisation=world["portal.organisation"], name="Night")
+    given, known = bodies(world), inline_fields(world, b1)
+    for model in models():
+        label, row = model._meta.label_lower, world[model._meta.label_lower]
+        for inline, prefix in prefixes(model):
+            [link] = [
+                f for f in inline.model._meta.fields if f.related_model is model and f.name != "article_"
+            ]
+            found = inline.model._base_manager.filter(**{link.name: row}).order_by("pk").first()
+            own = {"id": found.pk if found else 1, link.name: row.pk}
+            fields = known[inline.model._meta.label_lower]
+            for forms in (
+                [own | fields, own | fields],
+                [own | {"DELETE": "on"}, own | {"DELETE": "on"}],
+                [{link.name: row.pk}],
+                [{link.name: row.pk}] * 40,
+                [own | {"id": "x"}],
+                [own | {"id": "9" * 30}],
+                [own | {link.name: "9" * 30}],
+            ):
+                body = given[label] | formset(prefix, *forms, initial=len(forms))
+                status = Tried(client, people["superuser"]).post(address(label, "change", row.pk), body)[0]
+                assert status in (200, 302, 400, 403) or str(status).startswith("POST"), (
+                    label,
+                    prefix,
+                    forms,
+                )
+            for name, value in (("TOTAL_FORMS", "x"), ("TOTAL_FORMS", "-1"), ("INITIAL_FORMS", "9" * 12)):
+                body = given[label] | formset(prefix) | {f"{prefix}-{name}": value}
+                status = Tried(client, people["superuser"]).post(address(label, "change", row.pk), body)[0]
+                assert status in (200, 302, 400, 403) or str(status).startswith("POST"), (
+                    label,
+                    prefix,
+                    name,
+                    value,
+                )
