@@ -7,7 +7,7 @@ import threading
 from celery import shared_task
 from django.utils import timezone
 
-from portal import announcing, calendars, outbox, status_mails
+from portal import announcing, api_once, calendars, outbox, status_mails, tokens
 from portal.channels.base import EMAIL, WEBHOOK
 
 # A mail server that hangs would hold every thread of a worker; these many may wait for it, the others
@@ -54,3 +54,10 @@ def tell_status() -> int:
 @shared_task
 def publish_announcements() -> int:
     return announcing.publish_due(timezone.now())
+
+
+@shared_task
+def purge_api() -> int:
+    """Answers that nobody repeats any more, and tokens that expired long ago."""
+    now = timezone.now()
+    return api_once.purge(now) + tokens.purge(now)

@@ -1,10 +1,10 @@
 """Every address of the product, by room."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
-from portal import announcement_views, endpoint_views, health, views
-from portal.announcement_api import router as announcement_router
+from portal import announcement_views, endpoint_views, health, token_views, views
+from portal.api_problems import no_such_address
 from portal.home import home
 from portal.public_status import public_status
 from portal.status import service_status, status, subscription
@@ -26,12 +26,17 @@ urlpatterns = [
     path("channels/<uuid:key>/rotation/", endpoint_views.endpoint_rotation, name="channel-rotation"),
     path("channels/<uuid:key>/removal/", endpoint_views.endpoint_removal, name="channel-removal"),
     path("channels/<uuid:key>/log/<int:pk>/", endpoint_views.endpoint_message, name="channel-message"),
+    path("tokens/", token_views.token_list, name="tokens"),
+    path("tokens/new/", token_views.new_token, name="token-new"),
+    path("tokens/<slug:token>/revocation/", token_views.token_revocation, name="token-revocation"),
     path("accounts/", include("allauth.urls")),
     path("", include("incidents.urls")),
     path("", include("maintenance.urls")),
     path("api/v1/", include("incidents.api_urls")),
     path("api/v1/", include("maintenance.api_urls")),
-    path("api/v1/", include(announcement_router.urls)),
+    path("api/v1/", include("portal.api_urls")),
+    # With the slash at its end: what lacks it is still sent to the address that has it.
+    re_path(r"^api/(?P<rest>.*)/$", no_such_address, name="api-nothing"),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

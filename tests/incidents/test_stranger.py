@@ -54,9 +54,14 @@ VERDICTS = {
         / announcements/ incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/
         maintenance/calendar/ maintenance/freezes/ profile/ sla/ status/ reports/
         reports/{month}/ reports/{month}/csv/ reports/{month}/pdf/ channels/ channels/format/
+        tokens/
     """,
     # the same for managers only: 403 for others
     "manager page": "channels/new/",
+    # a page that asks for the password again
+    "fresh page": "tokens/new/",
+    # one's own things in the API
+    "api own": "api/v1/calendar-feed/ api/v1/profile/",
     # a page of somebody's object: 404 for strangers
     "object": """
         incidents/{reference}/ incidents/{reference}/attachments/{pk}/ incidents/{reference}/confirmation/
@@ -80,12 +85,14 @@ VERDICTS = {
         maintenance/{reference}/rca/comments/ maintenance/{reference}/rca/pdf/
         channels/{key}/ channels/{key}/change/ channels/{key}/rotation/ channels/{key}/removal/
         channels/{key}/log/{pk}/
+        tokens/{token}/revocation/
     """,
     # the same two of the API
     "api": """
         api/v1/announcements/ api/v1/articles/ api/v1/freezes/ api/v1/incidents/ api/v1/maintenance-windows/
         api/v1/organisations/ api/v1/reference/ api/v1/schema/ api/v1/services/ api/v1/standard-form/
         api/v1/reports/ api/v1/reports/{month}/
+        api/v1/channels/ api/v1/status/ api/v1/tokens/
     """,
     "api object": """
         api/v1/announcements/{id}/ api/v1/announcements/{id}/publication/
@@ -135,6 +142,12 @@ VERDICTS = {
         api/v1/maintenance-windows/{reference}/rca/recurrences/
         api/v1/maintenance-windows/{reference}/rca/review/
         api/v1/maintenance-windows/{reference}/rca/submission/
+        api/v1/announcements/{id}/reading/
+        api/v1/channels/{key}/ api/v1/channels/{key}/log/ api/v1/channels/{key}/log/{message}/
+        api/v1/channels/{key}/log/{message}/replay/ api/v1/channels/{key}/people/
+        api/v1/channels/{key}/people/{identity}/ api/v1/channels/{key}/rotation/
+        api/v1/channels/{key}/switch/ api/v1/channels/{key}/test/
+        api/v1/status/{slug}/ api/v1/status/{slug}/subscription/ api/v1/tokens/{id}/
     """,
     # signing in and what belongs to one's own account
     "account": """
@@ -157,7 +170,7 @@ VERDICTS = {
     # a private address that is its own key: a dead one and an invented one are alike, for everybody
     "key": "calendar/{token}.ics",
     # for machines and load balancers; nobody's data
-    "open": "healthz metrics readyz status/public/",
+    "open": "healthz metrics readyz status/public/ api/{rest}/",
 }
 
 
@@ -270,6 +283,14 @@ def their_webhooks(theirs):
     return made
 
 
+def their_token(theirs):
+    """Nordwind's token, bound to Nordwind."""
+    made, _secret = ApiToken.objects.create(
+        user=theirs.reporter, name=CANARY, organisation=theirs.organisation
+    )
+    return made.digest[:16]
+
+
 def dead_feed(person):
     """The address of a feed that was replaced since."""
     token = invitations.rotate_feed(person, now=T0)
@@ -328,6 +349,9 @@ def names(theirs):
         "reports": "2026-03",
         "all": "2026-03",
         "history": 1,
+        "api": "no-such",
+        "people": 1,
+        "tokens": their_token(theirs),
         "r": ContentType.objects.get_for_model(Incident).pk,
         "{content_type_id}": theirs.pk,
         "admin": "incidents",
@@ -350,6 +374,7 @@ def invented(values):
         "maintenance": "MW-987654",
         "maintenance-windows": "MW-987654",
         "calendar": "no-such.ics",
+        "tokens": "0" * 16,
         "channels": UUID(int=987654),
         "slack": UUID(int=987655),
         "mattermost": UUID(int=987655),
@@ -405,7 +430,7 @@ def test_every_pattern_has_one_verdict():
 
 def test_an_anonymous_visitor_is_sent_to_sign_in(client, names):
     with Writes.noted() as writes:
-        for pattern in by_verdict("page", "manager page", "object"):
+        for pattern in by_verdict("page", "manager page", "fresh page", "object"):
             for method, address, answer in same_for_both(client, pattern, names):
                 assert (answer.status_code, answer.url) == (302, f"/accounts/login/?next={address}"), method
     assert writes == []
@@ -413,7 +438,7 @@ def test_an_anonymous_visitor_is_sent_to_sign_in(client, names):
 
 def test_an_anonymous_visitor_of_the_api_needs_a_token(client, names):
     with Writes.noted() as writes:
-        for pattern in by_verdict("api", "api object"):
+        for pattern in by_verdict("api", "api object", "api own"):
             for method, address, answer in same_for_both(client, pattern, names):
                 assert answer.status_code == 401, (method, address)
                 assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -510,6 +535,14 @@ def test_a_page_for_managers_is_closed_to_a_member(client, a1, names):
                 expected = 403 if method in ("GET", "HEAD", "POST") else 405
                 assert answer.status_code in (expected, 405), (method, address)
     assert writes == []
+
+
+def test_a_sensitive_page_asks_for_the_password_again(client, a1):
+    client.force_login(a1)
+    for pattern in by_verdict("fresh page"):
+        for method in ("GET", "POST"):
+            answer = ask(client, method, f"/{pattern}")
+            assert answer.url.startswith("/accounts/reauthenticate/"), (method, pattern)
 
 
 def test_a_customer_never_enters_the_admin(client, a1, names):

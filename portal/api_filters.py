@@ -1,0 +1,36 @@
+"""Filters of lists that refuse what no row can hold, instead of failing on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+from django import forms
+from django.utils.translation import gettext as _
+
+YEARS = range(2000, 2200)  # what no zone, calendar or page can break on
+MOST_ID = 2**63 - 1
+
+
+class MomentFilterField(django_filters.fields.IsoDateTimeField):
+    """A moment of a century that every zone can show."""
+
+    def clean(self, value: Any) -> Any:
+        try:
+            found = super().clean(value)
+        except OverflowError as error:
+            raise forms.ValidationError(_("Choose a time of this century.")) from error
+        if found is not None and found.year not in YEARS:
+            raise forms.ValidationError(_("Choose a time of this century."))
+        return found
+
+
+class MomentFilter(django_filters.IsoDateTimeFilter):
+    field_class = MomentFilterField
+
+
+class TextFilter(django_filters.CharFilter):
+    """A text that a column could hold."""
+
+    def __init__(self, *args: Any, max_length: int = 254, **kwargs: Any) -> None:
+        super().__init__(*args, max_length=max_length, **kwargs)
