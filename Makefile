@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 FOREIGN := .venv-foreign
 PYTEST := DEBUG=true FAIL_ON_SKIP=$(FAIL_ON_SKIP) $(BIN)/python -m pytest -q
 
-.PHONY: help install run test test-browser test-faults test-foreign score-mail lint format messages lock
+.PHONY: help install run test test-browser test-faults test-foreign test-schema score-mail lint format messages lock
 .DEFAULT_GOAL := help
 
 help: ## Show the commands
@@ -29,7 +29,7 @@ run: install ## Serve web, worker and clockwork (PORT=8000)
 	@exec $(BIN)/python manage.py run
 
 test: install ## Run the tests
-	$(PYTEST) -n 3 -m "not browser and not faults and not foreign"
+	$(PYTEST) -n 3 -m "not browser and not faults and not foreign and not schema"
 
 test-browser: install ## Run the journeys in a real Chromium
 	$(PYTEST) -m browser
@@ -45,6 +45,9 @@ $(FOREIGN)/.installed: tests/foreign/requirements.lock $(STAMP)
 
 test-foreign: install $(FOREIGN)/.installed ## Read our maintenance notices with the network industry's parser
 	$(PYTEST) -m foreign
+
+test-schema: install ## Hold the whole API against its own document (SCHEMA_EXAMPLES, SCHEMA_SEED)
+	$(PYTEST) -s -m schema
 
 score-mail: install ## Score how mails are read, on the project's corpus
 	$(BIN)/python -m bench.mail_corpus

@@ -32,7 +32,7 @@ class PersonToken(TokenAuthentication):
     """A person's token (RFC 6750). It opens nothing once it expired or its person left what it was made for."""
 
     def authenticate_credentials(self, token: bytes) -> tuple[User, ApiToken]:
-        found = living_token(token.decode())
+        found = living_token(token.decode("latin-1"))
         if found is None:
             raise exceptions.AuthenticationFailed(_("The token is wrong, expired or revoked."))
         return found.user, found

@@ -120,7 +120,7 @@ def _parameter(each: dict[str, Any]) -> Field:
 def _json_of(part: dict[str, Any] | None) -> dict[str, Any]:
     """The schema of a body; of several formats the JSON one."""
     content = (part or {}).get("content", {})
-    chosen = content.get("application/json") or next(iter(content.values()), {})
+    chosen: dict[str, Any] = content.get("application/json") or next(iter(content.values()), {})
     found: dict[str, Any] = chosen.get("schema", {})
     return found
 

@@ -85,6 +85,6 @@ class ProfileViewSet(Door):
             present = {name: getattr(user, name) for name in FIELDS}
             form = ProfileForm(present | dict(shape.validated_data), instance=user)
             if not form.is_valid():
-                raise exceptions.ValidationError(form.errors)
+                raise exceptions.ValidationError({name: list(words) for name, words in form.errors.items()})
             form.save()
         return Response(self.get_serializer(user).data)

@@ -75,7 +75,7 @@ class StatusViewSet(Door):
         return narrowed(found, self.request, "subscriptions__organisation", "pk").distinct()
 
     def organisations(self) -> QuerySet[Organisation]:
-        found = Organisation.objects.visible_to(person_of(self.request)).filter(is_vendor=False)
+        found: Any = Organisation.objects.visible_to(person_of(self.request)).filter(is_vendor=False)
         found = narrowed(found, self.request, "pk")
         slug = self.request.query_params.get("organisation")
         return found if slug is None else found.filter(slug=slug.replace("\0", ""))

@@ -1,0 +1,114 @@
+"""The whole API against its own OpenAPI document, by schemathesis: every operation, check and phase.
+
+`make test-schema` runs it; the seed is printed, and SCHEMA_SEED=… repeats it. SCHEMA_EXAMPLES (50) says how many
+examples each operation gets, SCHEMA_WHO (a1,g1,anonymous) for whom.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections import Counter
+
+import pytest
+import schemathesis
+from django.core.wsgi import get_wsgi_application
+from django.db import connections
+from schemathesis.engine import Status, events, from_schema
+
+from incidents.defaults import plan_for
+from portal import tokens
+from portal.models import ApiToken, Endpoint
+from tests.conftest import T0
+from tests.factories import article, incident
+
+pytestmark = [
+    pytest.mark.schema,
+    # what the engine and its test client leave behind is not ours
+    pytest.mark.filterwarnings("ignore"),
+]
+EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "50"))
+SEED = int(os.environ.get("SCHEMA_SEED", random.SystemRandom().randrange(10**9)))
+SHOWN = 60
+
+
+@pytest.fixture
+def world(a1, a2, b1, g1, m1, acme, nordwind, settings):
+    """Two organisations with something of everything that an address names."""
+    settings.SUPPORT_COUNTRY = ""
+    settings.ALLOWED_HOSTS = ["*"]
+    for organisation in (acme, nordwind):
+        plan_for(organisation, T0)
+    for number in range(3):
+        incident(a1, T0, title=f"Ours {number}")
+    incident(b1, T0, title="Theirs")
+    article(g1, T0, "how-to")
+    Endpoint.objects.create(
+        name="Hooks", url="https://hooks.example.com/x", use="webhooks", organisation=acme
+    )
+    tokens.create(a1, name="another", scope="read", days=9, now=T0, by=a1)
+
+
+def secret_of(who: str, request) -> str | None:
+    if who == "anonymous":
+        return None
+    return ApiToken.objects.create(user=request.getfixturevalue(who))[1]
+
+
+def app_without_leftovers():
+    """The product; a thread of the engine gives back its connections, as the server does."""
+    product = get_wsgi_application()
+
+    def app(environ, start_response):
+        return product(environ, start_response)
+
+    return app
+
+
+def run(secret: str | None) -> tuple[Counter, dict[str, str]]:
+    """How many scenarios had which end, and of each failure one example."""
+    config = schemathesis.Config.from_dict(
+        {"seed": SEED, "workers": 1, "generation": {"max-examples": EXAMPLES, "database": "none"}}
+    )
+    from portal.api_reference import document
+
+    found = schemathesis.openapi.from_dict(document(), config=config)
+    found.app = app_without_leftovers()
+    if secret:
+        found.config.headers = {"Authorization": f"Bearer {secret}"}
+    ends, failures = Counter(), {}
+    for event in from_schema(found).execute():
+        if isinstance(event, events.ScenarioFinished):
+            ends[event.status] += 1
+            failures |= failed(event)
+        elif isinstance(event, events.NonFatalError):
+            failures[f"error {event.label}"] = str(event.value)
+        elif isinstance(event, events.FatalError):
+            raise event.exception
+    return ends, failures
+
+
+def failed(event) -> dict[str, str]:
+    """Of each check that failed, by operation and check, its words and the request."""
+    found = {}
+    for checks in event.recorder.checks.values():
+        for check in checks:
+            if check.status == Status.FAILURE and check.failure_info is not None:
+                failure = check.failure_info.failure
+                key = f"{event.recorder.label} · {check.name} · {failure.title}"
+                found[key] = f"{failure.message}\n{check.failure_info.code_sample}"
+    return found
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("who", os.environ.get("SCHEMA_WHO", "a1,g1,anonymous").split(","))
+def test_the_api_holds_what_its_document_says(who, world, request):
+    ends, failures = run(secret_of(who, request))
+    connections.close_all()
+    print(
+        f"\nseed {SEED}, {EXAMPLES} examples, as {who}: {dict(ends)}, {len(failures)} failures",
+        file=sys.stderr,
+    )
+    shown = "\n\n".join(f"{key}\n{words[:1500]}" for key, words in list(failures.items())[:SHOWN])
+    assert not failures, f"{len(failures)} failures as {who}, seed {SEED}\n{shown}"
