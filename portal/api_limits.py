@@ -51,7 +51,7 @@ class Use:
 class TooMany(exceptions.Throttled):
     default_detail = gettext_lazy("Too many requests.")
 
-    use: Use
+    usage: Use
 
     def __init__(self, use: Use) -> None:
         super().__init__(wait=use.ends_in)
@@ -128,7 +128,7 @@ class Limited:
             except TooMany as error:
                 exc = error
         if isinstance(exc, TooMany):
-            self.usage = exc.use
+            self.usage = exc.usage
         answer: Response = super().handle_exception(exc)  # type: ignore[misc]
         return answer
 

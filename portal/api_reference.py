@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import get_language
-from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from portal.api_limits import Limited
-from portal.api_problems import KINDS, PROBLEM, problem
+from portal.api_problems import KINDS
 
 METHODS = ("get", "post", "put", "patch", "delete")
 DEPTH = 4  # of an example; what lies deeper is shown by its kind
@@ -59,19 +61,21 @@ class Group:
     operations: list[Operation] = field(default_factory=list)
 
 
-@require_safe
-def reference(request: HttpRequest) -> HttpResponse:
-    """The reference page. 401 as problem details for whoever is not signed in."""
-    if not request.user.is_authenticated:
-        answer = JsonResponse(
-            problem(401, _("Sign in to read the reference.")), status=401, content_type=PROBLEM
-        )
-        answer.headers["WWW-Authenticate"] = "Bearer"
-        return answer
-    site = f"{request.scheme}://{request.get_host()}"
-    problems = [(word, code, title) for code, (word, title) in KINDS.items()]
-    context = {"groups": groups(get_language() or "en", site), "problems": problems, "site": site}
-    return render(request, "portal/api_reference.html", context)
+class Reference(Limited, APIView):
+    """The reference page, for whoever is signed in."""
+
+    permission_classes = (IsAuthenticated,)
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """A page, whatever the browser would rather read."""
+        return super().perform_content_negotiation(request, force=True)
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> HttpResponse:
+        site = f"{request.scheme}://{request.get_host()}"
+        problems = [(word, code, title) for code, (word, title) in KINDS.items()]
+        context = {"groups": groups(get_language() or "en", site), "problems": problems, "site": site}
+        return render(request._request, "portal/api_reference.html", context)
 
 
 @lru_cache(maxsize=4)

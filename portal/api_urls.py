@@ -4,7 +4,7 @@ from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
 from portal.announcement_api import AnnouncementViewSet
-from portal.api_reference import ApiSchema, reference
+from portal.api_reference import ApiSchema, Reference
 from portal.endpoint_api import EndpointViewSet
 from portal.profile_api import ProfileViewSet
 from portal.status_api import StatusViewSet
@@ -18,7 +18,7 @@ router.register("tokens", TokenViewSet, basename="api-token")
 
 urlpatterns = [
     path("schema/", ApiSchema.as_view(), name="api-schema"),
-    path("reference/", reference, name="api-reference"),
+    path("reference/", Reference.as_view(), name="api-reference"),
     path(
         "profile/",
         ProfileViewSet.as_view({"get": "retrieve", "patch": "partial_update"}),

@@ -24,7 +24,7 @@ from portal.endpoint_views import by_now, managed_by
 from portal.models import ChatIdentity, Endpoint, Organisation, OutboxMessage
 from portal.verbs import Refused
 
-KEY = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+KEY = "[0-9a-f-]{36}"
 ANSWER = {201: shapes.EndpointSerializer}
 
 

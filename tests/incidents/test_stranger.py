@@ -185,7 +185,9 @@ class Writes(list):
     """The statements that write: none may come of what was refused. Sessions do not count."""
 
     def __call__(self, execute, sql, params, many, context):
-        if sql.startswith(("INSERT", "UPDATE", "DELETE")) and "django_session" not in sql:
+        if sql.startswith(("INSERT", "UPDATE", "DELETE")) and not re.search(
+            "django_session|last_used_at", sql
+        ):
             self.append(sql)
         return execute(sql, params, many, context)
 
@@ -767,7 +769,7 @@ def test_a_search_finds_as_little_of_theirs_as_of_nothing(client, a1, g1, theirs
 def test_the_api_lists_and_counts_my_own_only(api, a1, theirs):
     mine = incident(a1, T0, title="mine")
     listed = api.get("/api/v1/incidents/").data
-    assert (listed["count"], [row["reference"] for row in listed["results"]]) == (1, [mine.reference])
+    assert [row["reference"] for row in listed["results"]] == [mine.reference]
     for query in [
         f"q={CANARY}",
         f"q={theirs.reference}",
@@ -776,9 +778,10 @@ def test_the_api_lists_and_counts_my_own_only(api, a1, theirs):
         f"q={CANARY}&page_size=200",
     ]:
         answer = api.get(f"/api/v1/incidents/?{query}")
-        assert (answer.status_code, answer.data["count"], answer.data["results"]) == (200, 0, []), query
+        assert (answer.status_code, answer.data["results"]) == (200, []), query
     counts = {
-        noun: api.get(f"/api/v1/{noun}/").data["count"] for noun in ("services", "organisations", "articles")
+        noun: len(api.get(f"/api/v1/{noun}/").data["results"])
+        for noun in ("services", "organisations", "articles")
     }
     assert counts == {"services": 2, "organisations": 1, "articles": 0}
     for extra in ("ordering=-organisation__name", "organisation__name=x", "reporter__password__startswith=m"):
@@ -793,7 +796,7 @@ def test_a_token_of_one_organisation_sees_no_other(a1, theirs, names):
     ApiToken.objects.filter(pk=token[0].pk).update(organisation=incident_of_mine)
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {token[1]}")
-    assert client.get("/api/v1/incidents/").data["count"] == 0
+    assert client.get("/api/v1/incidents/").data["results"] == []
     for pattern in by_verdict("api object"):
         if "slug" in pattern:
             continue

@@ -3,6 +3,7 @@
 import pytest
 import time_machine
 
+from incidents.defaults import plan_for
 from incidents.models import SupportPlan
 from maintenance.models import CalendarFeed
 from portal import announcing
@@ -42,7 +43,11 @@ def test_a_secret_is_in_the_answer_that_makes_it_and_in_no_other(a2, hooks):
     said = client.post(at(hooks, "rotation/")).json()
     was, hooks = hooks.secret, Endpoint.objects.get()
     assert said["secret"] == hooks.secret != was
-    assert (hooks.previous_secret, said["name"], said["goes_to"]) == (was, "New", "https://hooks.example.com")
+    assert (hooks.previous_secret, said["name"], said["goes_to"]) == (
+        was,
+        "New",
+        "https://hooks.example.com/",
+    )
 
 
 def test_a_change_leaves_alone_what_it_does_not_name(a2, hooks):
@@ -92,6 +97,7 @@ def test_the_log_is_read_and_sent_again(a2, hooks):
 
 
 def test_who_is_who_in_a_channel(a1, a2, a3, b1, acme):
+    plan_for(acme, T0)
     SupportPlan.objects.filter(organisation=acme).update(has_dedicated_channel=True)
     room = {
         "use": "channel",

@@ -28,7 +28,9 @@ def clock(settings):
 @pytest.fixture
 def fresh(client, monkeypatch):
     """A browser whose person has just given their password."""
-    monkeypatch.setattr("allauth.account.decorators.did_recently_authenticate", lambda request: True)
+    monkeypatch.setattr(
+        "allauth.account.internal.flows.reauthentication.did_recently_reauthenticate", lambda request: True
+    )
     return client
 
 
