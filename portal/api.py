@@ -85,9 +85,11 @@ def _header(name: str, words: str) -> OpenApiParameter:
 
 IF_NONE_MATCH = _header("If-None-Match", "The ETag of what you have: 304 if that is what there is.")
 IF_MATCH = _header("If-Match", "The ETag that you acted on: 412 if the object changed since.")
-IDEMPOTENCY_KEY = _header(
+IDEMPOTENCY_KEY = OpenApiParameter(
     once.HEADER,
-    "A key of your choice: the same request with it is carried out once, and answered alike, for a day.",
+    {"type": "string", "pattern": "^[\\x21-\\x7e]+$", "minLength": 1, "maxLength": 255},
+    OpenApiParameter.HEADER,
+    description="A key of your choice: the same request with it is carried out once, and answered alike, for a day.",
 )
 
 
@@ -108,11 +110,11 @@ class Door(Limited, viewsets.GenericViewSet):
         super().initial(request, *args, **kwargs)
         if request.method == "OPTIONS":
             return
-        self.refuse_unknown()
         name = str(request.method).lower()
         handler = getattr(self, name, None)
         if handler is None:
             return
+        self.refuse_unknown()
         if request.method not in SAFE_METHODS and "If-Match" in request.headers:
             handler = partial(self.if_unchanged, handler)
         if key := once.key_of(request):

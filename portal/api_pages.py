@@ -134,7 +134,7 @@ def _parameters(usual: int, most: int) -> list[dict[str, Any]]:
             "in": "query",
             "required": False,
             "description": "Where the page begins, as another page's “next” or “previous” says.",
-            "schema": {"type": "string"},
+            "schema": {"type": "string", "minLength": 1},
         },
         {"name": SIZE, "in": "query", "required": False, "description": "Rows of a page.", "schema": size},
     ]

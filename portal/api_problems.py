@@ -11,6 +11,7 @@ from django.core.signals import got_request_exception
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, serializers, status
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
@@ -142,6 +143,7 @@ def _detail(error: Exception, response: Response) -> str:
     return str(getattr(error, "detail", response.status_text))
 
 
+@csrf_exempt  # it does nothing
 def no_such_address(request: HttpRequest, rest: str = "") -> HttpResponse:
     """What answers below /api/ where there is nothing."""
     said = problem(404, _("There is nothing here, or it is not yours to see."))

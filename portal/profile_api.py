@@ -30,6 +30,7 @@ class MembershipSerializer(serializers.ModelSerializer):
 class ProfileSerializer(serializers.ModelSerializer):
     """The caller. Empty language and zone: those of the organisation."""
 
+    language = serializers.CharField(read_only=True, help_text="en, tr or empty.")
     memberships = serializers.SerializerMethodField()
 
     class Meta:
@@ -85,6 +86,8 @@ class ProfileViewSet(Door):
             present = {name: getattr(user, name) for name in FIELDS}
             form = ProfileForm(present | dict(shape.validated_data), instance=user)
             if not form.is_valid():
-                raise exceptions.ValidationError({name: list(words) for name, words in form.errors.items()})
+                raise exceptions.ValidationError(
+                    {name: [str(each) for each in words] for name, words in form.errors.items()}
+                )
             form.save()
         return Response(self.get_serializer(user).data)

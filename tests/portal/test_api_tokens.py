@@ -227,8 +227,8 @@ def one(acme):
 
 def test_a_token_of_one_service_sees_nothing_of_the_others(a2, g1, g2, acme, one):
     other = Service.objects.get(slug="inference-api")
-    mine, others = incident(a2, T0, services=[one]), incident(a2, T0, services=[other])
     window = world.announced(g1, g2)
+    mine, others = incident(a2, T0, services=[one]), incident(a2, T0, services=[other])
     when = {"starts_at": T0 + timedelta(days=1), "ends_at": T0 + timedelta(days=2)}
     enter_freeze(acme, **when, service=other, reason="x", by=a2, now=T0, channel="portal")
     enter_freeze(acme, **when, reason="y", by=a2, now=T0, channel="portal")
