@@ -8,6 +8,7 @@ from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -87,6 +88,8 @@ def token_list(request: HttpRequest) -> HttpResponse:
 def new_token(request: HttpRequest) -> HttpResponse:
     """Make a token; the list shows its secret once."""
     user = person_of(request)
+    if getattr(request, "impersonator", None):
+        raise PermissionDenied(_("Nobody makes a token in another person's name."))
     form = TokenForm(request.POST or None, user=user, initial={"scope": ApiToken.Scope.READ})
     status = 400 if form.is_bound else 200
 

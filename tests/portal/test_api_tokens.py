@@ -83,6 +83,23 @@ def test_what_nobody_may_give_away_is_refused(fresh, a1, a3, nordwind, acme):
     assert ApiToken.objects.count() == 0
 
 
+def looking_as(get_response):
+    """As the middleware does while staff look at the portal as somebody."""
+
+    def middleware(request):
+        request.impersonator = request.user
+        return get_response(request)
+
+    return middleware
+
+
+def test_nobody_makes_one_in_another_person_s_name(fresh, a1, settings):
+    fresh.force_login(a1)
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.looking_as"]
+    assert make(fresh).status_code == 403
+    assert ApiToken.objects.count() == 0
+
+
 def test_the_form_offers_only_what_is_one_s_own(a1, b1, acme):
     form = TokenForm(user=a1)
     assert list(form.fields["organisation"].queryset) == [acme]
