@@ -74,6 +74,9 @@ class IncidentSerializer(serializers.ModelSerializer):
     window = serializers.SerializerMethodField(
         help_text="The maintenance window that was under way, or whose overrun opened it; or null."
     )
+    closed_as = serializers.CharField(
+        read_only=True, help_text="Empty while it is not closed; confirmed, unanswered, withdrawn, duplicate."
+    )
     revision = serializers.SerializerMethodField(help_text="Of customers: what they may see counts.")
     clocks = serializers.SerializerMethodField()
 

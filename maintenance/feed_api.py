@@ -34,6 +34,7 @@ class CalendarFeedViewSet(Door):
 
     serializer_class = CalendarFeedSerializer
     pagination_class = None
+    is_single = True
     queryset = CalendarFeed.objects.none()
 
     def get_object(self) -> CalendarFeed:

@@ -103,6 +103,7 @@ class Door(Limited, viewsets.GenericViewSet):
     service_path: ClassVar[str | None] = (
         None  # to the services of a row: else no token of one service comes in
     )
+    is_single: ClassVar[bool] = False  # whether there is one object for each caller, that no key names
     reads: ClassVar[dict[str, tuple[str, ...]]] = {}  # of each action the query parameters that it reads
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -140,7 +141,7 @@ class Door(Limited, viewsets.GenericViewSet):
 
     # --- carried out once, on a known state ---
 
-    def once(self, key: str, handler: Callable[..., Response], *args: Any, **kwargs: Any) -> Response:
+    def once(self, key: str, handler: Callable[..., Response], /, *args: Any, **kwargs: Any) -> Response:
         return once.once(self.request, key, lambda: handler(*args, **kwargs), self.still_shown)
 
     def still_shown(self, data: Any) -> None:
@@ -151,7 +152,9 @@ class Door(Limited, viewsets.GenericViewSet):
             self.kwargs[name] = str(shown.get("id" if self.lookup_field == "pk" else self.lookup_field, ""))
         self.get_object()
 
-    def if_unchanged(self, handler: Callable[..., Response], *args: Any, **kwargs: Any) -> Response:
+    def if_unchanged(self, handler: Callable[..., Response], /, *args: Any, **kwargs: Any) -> Response:
+        if not self.is_single and (self.lookup_url_kwarg or self.lookup_field) not in self.kwargs:
+            raise Changed(_("If-Match is for an object, and this address names none. Leave it out."))
         with transaction.atomic():
             self.hold()
             present = self.tag(self.state())

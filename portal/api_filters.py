@@ -16,6 +16,8 @@ class MomentFilterField(django_filters.fields.IsoDateTimeField):
     """A moment of a century that every zone can show."""
 
     def clean(self, value: Any) -> Any:
+        if value == "":  # asked for, and no time: to leave it out would silently show everything
+            raise forms.ValidationError(_("Give a time, such as 2026-03-04T10:00:00Z."))
         try:
             found = super().clean(value)
         except OverflowError as error:

@@ -63,6 +63,7 @@ class ProfileViewSet(Door):
 
     serializer_class = ProfileSerializer
     pagination_class = None
+    is_single = True
     queryset = User.objects.none()
 
     def get_object(self) -> User:

@@ -40,7 +40,8 @@ def test_a_secret_is_in_the_answer_that_makes_it_and_in_no_other(a2, hooks):
         assert answer.status_code == 200
         assert hooks.secret not in answer.content.decode()
         assert "secret-path" not in answer.content.decode()
-    said = client.post(at(hooks, "rotation/")).json()
+    said = client.post(at(hooks, "rotation/"), headers={"Idempotency-Key": "k"}).json()
+    assert client.post(at(hooks, "rotation/"), headers={"Idempotency-Key": "k"}).json() == said
     was, hooks = hooks.secret, Endpoint.objects.get()
     assert said["secret"] == hooks.secret != was
     assert (hooks.previous_secret, said["name"], said["goes_to"]) == (

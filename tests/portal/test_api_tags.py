@@ -67,6 +67,13 @@ def test_a_change_is_made_only_to_what_was_read(a1, g1):
     assert client.post(at(made, "replies/"), {"text": "x"}).status_code == 201
 
 
+def test_a_condition_on_what_is_not_there_yet_does_not_hold(a1):
+    answer = bearer(a1).post(
+        f"{API}incidents/", {"title": "x", "claimed_level": "P3"}, headers={"If-Match": "*"}
+    )
+    assert answer.status_code == 412
+
+
 def test_a_weak_tag_never_allows_a_change(a1):
     made = incident(a1, T0)
     client = bearer(a1)

@@ -125,6 +125,14 @@ def test_its_person_and_the_manager_of_what_it_is_bound_to_revoke_it(client, a1,
     assert ApiToken.objects.count() == 0
 
 
+def test_the_verb_itself_refuses_whoever_neither_owns_nor_manages_it(a1, a3, b1, acme):
+    bound = bearer(a1, organisation=acme).token
+    for person in (a3, b1):
+        with pytest.raises(tokens.Refused, match="revokes a token"):
+            tokens.revoke(bound, by=person, now=T0)
+    assert ApiToken.objects.count() == 1
+
+
 def test_making_and_revoking_stand_in_the_audit(fresh, a1, acme):
     fresh.force_login(a1)
     make(fresh, organisation=acme.pk)
