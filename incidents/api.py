@@ -27,7 +27,7 @@ from incidents.revisions import revision_for, with_revisions
 from incidents.standard import Situation
 from portal.access import person_of
 from portal.api import Conflict, Door, Nested, narrowed, only_service
-from portal.api_filters import MOST_ID, MomentFilter, TextFilter
+from portal.api_filters import IdFilter, MomentFilter, TextFilter
 from portal.api_tags import tag_of
 from portal.business_time import HorizonError
 from portal.models import Organisation, Service, User
@@ -60,7 +60,7 @@ class IncidentFilter(django_filters.FilterSet):
     service = TextFilter(field_name="services__slug")
     reporter = TextFilter(field_name="reporter__email", lookup_expr="iexact", label="e-mail address")
     assignee = TextFilter(field_name="assignee__name", label="the assignee's name, as the incident shows it")
-    team = django_filters.NumberFilter(field_name="team", max_value=MOST_ID, label="the team's id")
+    team = IdFilter(field_name="team", label="the team's id")
     opened_after = MomentFilter(field_name="opened_at", lookup_expr="gte", label="opened at or after")
     opened_before = MomentFilter(field_name="opened_at", lookup_expr="lt", label="opened before")
     updated_since = MomentFilter(method="by_change", label="changed at or after, as far as you see it")

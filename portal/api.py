@@ -197,12 +197,20 @@ class Door(Limited, viewsets.GenericViewSet):
 
     def listed(self, shape: type[serializers.BaseSerializer], rows: Any, **context: Any) -> Response:
         """A list below an object: an array, with `Link` to the next rows where there are more than a page of them."""
-        pages = Nested()
+        pages = Nested(order_of(rows))
         found = (
             pages.paginate_queryset(rows, self.request, None) if isinstance(rows, QuerySet) else list(rows)
         )
         shown = shape(found, many=True, context=context).data
         return pages.linked(shown) if isinstance(rows, QuerySet) else Response(shown)
+
+
+def order_of(rows: Any) -> tuple[str, ...]:
+    """The order of a queryset, its own or its model's, made total by the key."""
+    if not isinstance(rows, QuerySet):
+        return ()
+    order = tuple(rows.query.order_by or rows.model._meta.ordering)
+    return order if order and order[-1].lstrip("-") in ("pk", "id") else (*order, "pk")
 
 
 class Words(serializers.CharField):

@@ -31,6 +31,15 @@ class MomentFilter(django_filters.IsoDateTimeFilter):
     field_class = MomentFilterField
 
 
+class IdFilter(django_filters.Filter):
+    """A whole number that a key could be."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, min_value=1, max_value=MOST_ID, **kwargs)
+
+    field_class = forms.IntegerField
+
+
 class TextFilter(django_filters.CharFilter):
     """A text that a column could hold."""
 
