@@ -55,8 +55,8 @@ def test_a_row_that_comes_meanwhile_moves_nothing(a1):
 
 def test_ties_in_the_order_are_told_apart(a2, acme):
     """Freezes that begin at the same instant."""
-    for _ in range(5):
-        times = {"starts_at": T0 + timedelta(days=1), "ends_at": T0 + timedelta(days=2)}
+    for days in (3, 1, 1, 1, 1):  # the first written is the last to begin, and so the first of the list
+        times = {"starts_at": T0 + timedelta(days=days), "ends_at": T0 + timedelta(days=days + 1)}
         enter_freeze(acme, **times, reason="x", by=a2, now=T0, channel="portal")
     rows = [row["id"] for page in pages(bearer(a2), f"{API}freezes/?page_size=2") for row in page["results"]]
     assert len(rows) == len(set(rows)) == 5
