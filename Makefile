@@ -7,7 +7,7 @@ FOREIGN := .venv-foreign
 IDP := .venv-idp
 PYTEST := DEBUG=true FAIL_ON_SKIP=$(FAIL_ON_SKIP) $(BIN)/python -m pytest -q
 
-.PHONY: help install run test test-browser test-faults test-foreign test-mutants score-mail audit lint format messages lock
+.PHONY: help install run test test-browser test-faults test-foreign test-mutants test-schema score-mail audit lint format messages lock
 .DEFAULT_GOAL := help
 
 help: ## Show the commands
@@ -30,7 +30,7 @@ run: install ## Serve web, worker and clockwork (PORT=8000)
 	@exec $(BIN)/python manage.py run
 
 test: install ## Run the tests
-	$(PYTEST) -n 3 -m "not browser and not faults and not foreign"
+	$(PYTEST) -n 3 -m "not browser and not faults and not foreign and not schema"
 
 test-browser: install ## Run the journeys in a real Chromium
 	$(PYTEST) -m browser
@@ -55,6 +55,9 @@ test-foreign: install $(FOREIGN)/.installed $(IDP)/.installed ## Check ourselves
 
 test-mutants: install ## Switch off each guard of tenancy and permission; a test must notice (ARGS="--list")
 	nice $(BIN)/python -m tests.mutation $(ARGS)
+
+test-schema: install ## Hold the whole API against its own document (SCHEMA_EXAMPLES, SCHEMA_SEED)
+	$(PYTEST) -s -m schema
 
 score-mail: install ## Score how mails are read, on the project's corpus
 	$(BIN)/python -m bench.mail_corpus

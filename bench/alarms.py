@@ -149,6 +149,7 @@ def main() -> None:
     identical, different = [int(arg) for arg in [*sys.argv[1:], "2000", "2000"][:2]]
     with tempfile.TemporaryDirectory() as folder:
         env = os.environ | {"VAR_DIR": folder, "DEBUG": "true", "CELERY_BROKER_URL": "memory://"}
+        env["RATE_LIMITS"] = "off"
         manage(env, "migrate", "-v0")
         manage(env, "shell", "-v0", "-c", ORGANISATION)
         name = f"bench {time.time_ns()}"

@@ -114,6 +114,7 @@ def web(folder: pathlib.Path) -> Iterator[tuple[int, int]]:
 
     port = free_port()
     env = os.environ | {"DEBUG": "false", "DATABASE_URL": database_url(), "VAR_DIR": str(folder)}
+    env["RATE_LIMITS"] = "off"
     env |= {"DATABASE_POOL": "true", "SITE_URL": f"http://127.0.0.1:{port}"}
     collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "-v0"]
     subprocess.run(collect, cwd=ROOT, env=env, check=True)

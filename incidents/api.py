@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Literal
 
 import django_filters
@@ -22,10 +23,13 @@ from incidents.forms import search
 from incidents.models import Article, Attachment, Channel, Incident, Level, Message, Status, StatusUpdate
 from incidents.models.timeline import IncidentEvent
 from incidents.outage_api import OutageNouns
+from incidents.revisions import revision_for, with_revisions
 from incidents.standard import Situation
 from incidents.watching_api import PeopleNouns
 from portal.access import person_of
-from portal.api import Conflict, Door, narrowed
+from portal.api import Conflict, Door, Nested, narrowed, only_service
+from portal.api_filters import IdFilter, MomentFilter, TextFilter
+from portal.api_tags import tag_of
 from portal.business_time import HorizonError
 from portal.models import Organisation, Service, User
 
@@ -35,12 +39,15 @@ REVISION_DIGITS = 10
 NAMES = {"attachments": "file", "condition": "state"}  # what the API calls an input of a verb
 
 
-def refusal(refused: actions.Refused, incident: Incident | None = None) -> exceptions.APIException:
+def refusal(
+    refused: actions.Refused, incident: Incident | None = None, reader: User | None = None
+) -> exceptions.APIException:
     """A verb's refusal as the HTTP status that fits it; a stale one tells the present revision."""
     if refused.kind == "permission":
         return exceptions.PermissionDenied(refused.reason)
     if refused.kind == "stale" and incident is not None:
-        return Conflict(refused.reason, revision=Incident.objects.get(pk=incident.pk).revision)
+        present = Incident.objects.get(pk=incident.pk)
+        return Conflict(refused.reason, revision=revision_for(reader, present))
     if refused.kind in ("state", "stale"):
         return Conflict(refused.reason)
     field = NAMES.get(refused.field, refused.field) or "non_field_errors"
@@ -50,18 +57,27 @@ def refusal(refused: actions.Refused, incident: Incident | None = None) -> excep
 class IncidentFilter(django_filters.FilterSet):
     status = django_filters.MultipleChoiceFilter(choices=Status.choices)
     level = django_filters.MultipleChoiceFilter(choices=Level.choices)
-    organisation = django_filters.CharFilter(field_name="organisation__slug")
-    service = django_filters.CharFilter(field_name="services__slug")
-    q = django_filters.CharFilter(
-        method="by_words", max_length=200, label="words in title, description or reference"
-    )
+    organisation = TextFilter(field_name="organisation__slug")
+    service = TextFilter(field_name="services__slug")
+    reporter = TextFilter(field_name="reporter__email", lookup_expr="iexact", label="e-mail address")
+    assignee = TextFilter(field_name="assignee__name", label="the assignee's name, as the incident shows it")
+    team = IdFilter(field_name="team", label="the team's id")
+    opened_after = MomentFilter(field_name="opened_at", lookup_expr="gte", label="opened at or after")
+    opened_before = MomentFilter(field_name="opened_at", lookup_expr="lt", label="opened before")
+    updated_since = MomentFilter(method="by_change", label="changed at or after, as far as you see it")
+    q = TextFilter(method="by_words", max_length=200, label="words in title, description or reference")
 
     class Meta:
         model = Incident
         fields = ["status", "level", "organisation", "service"]
 
     def by_words(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
-        return search(queryset, value.replace("\0", ""))
+        return search(queryset, value)
+
+    def by_change(self, queryset: QuerySet, name: str, value: datetime) -> QuerySet:
+        """By what the reader may see: to hear of a change that is hidden would be to see it."""
+        events = IncidentEvent.objects.visible_to(person_of(self.request)).filter(recorded_at__gte=value)
+        return queryset.filter(pk__in=events.values("incident"))
 
 
 INCIDENT = {200: shapes.IncidentSerializer}
@@ -93,6 +109,8 @@ class IncidentViewSet(OutageNouns, PeopleNouns, mixins.ListModelMixin, mixins.Re
 
     filterset_class = IncidentFilter
     serializer_class = shapes.IncidentSerializer
+    order = ("-pk",)
+    service_path = "services"
     lookup_field = "reference"
     lookup_value_regex = "[^/]+"  # what is no reference is answered as an invented one
     queryset = Incident.objects.none()
@@ -100,10 +118,12 @@ class IncidentViewSet(OutageNouns, PeopleNouns, mixins.ListModelMixin, mixins.Re
     def get_queryset(self) -> QuerySet[Incident]:
         if getattr(self, "swagger_fake_view", False):
             return Incident.objects.none()
-        found = narrowed(Incident.objects.visible_to(person_of(self.request)), self.request)
-        return found.select_related("organisation", "reporter", "assignee", "window").prefetch_related(
+        visible = Incident.objects.visible_to(person_of(self.request))
+        found: Any = narrowed(visible, self.request, service=self.service_path)
+        found = found.select_related("organisation", "reporter", "assignee", "window").prefetch_related(
             "services"
         )
+        return with_revisions(found)
 
     def get_object(self) -> Incident:
         self.check_permissions(self.request)
@@ -121,6 +141,7 @@ class IncidentViewSet(OutageNouns, PeopleNouns, mixins.ListModelMixin, mixins.Re
         organisation = data.pop("organisation", None) or self.only_organisation()
         if not narrowed(Organisation.objects.filter(pk=organisation.pk), request, "pk").exists():
             raise exceptions.ValidationError({"organisation": ["This token is for another organisation."]})
+        data["services"] = only_service(request, data.get("services")) or []
         reporter = self.reporter(data.pop("reporter", None), organisation)
         try:
             incident = actions.open_incident(
@@ -182,7 +203,7 @@ class IncidentViewSet(OutageNouns, PeopleNouns, mixins.ListModelMixin, mixins.Re
                 **data,
             )
         except actions.Refused as refused:
-            raise refusal(refused, incident) from refused
+            raise refusal(refused, incident, person_of(self.request)) from refused
         return self.answer(Incident.objects.get(pk=incident.pk), status.HTTP_201_CREATED)
 
     def answer(self, incident: Incident, code: int = status.HTTP_200_OK) -> Response:
@@ -190,23 +211,28 @@ class IncidentViewSet(OutageNouns, PeopleNouns, mixins.ListModelMixin, mixins.Re
             shapes.IncidentSerializer(incident, context={"request": self.request}).data, status=code
         )
 
-    def listed(self, shape: type[serializers.Serializer], rows: Any, **context: Any) -> Response:
-        return Response(shape(rows, many=True, context=context).data)
+    def tag(self, data: Any) -> str:
+        """Of a running clock, the time that merely passes makes no new state."""
+        if not isinstance(data, dict) or "clocks" not in data:
+            return super().tag(data)
+        clocks = [{k: v for k, v in clock.items() if k != "receipts"} for clock in data["clocks"]]
+        return tag_of(data, data | {"clocks": clocks})
 
     # --- reading ---
 
-    @extend_schema(responses=shapes.EventSerializer(many=True), filters=False)
-    @action(detail=True, filterset_class=None, pagination_class=None)
+    @extend_schema(responses=shapes.EventSerializer(many=True))
+    @action(detail=True, pagination_class=Nested)
     def events(self, request: Request, reference: str) -> Response:
         visible = IncidentEvent.objects.visible_to(person_of(request))
         return self.listed(
             shapes.EventSerializer, visible.filter(incident=self.get_object()).select_related("by")
         )
 
-    @extend_schema(responses=shapes.ClockSerializer(many=True), filters=False)
-    @action(detail=True, filterset_class=None, pagination_class=None)
+    @extend_schema(responses=shapes.ClockSerializer(many=True))
+    @action(detail=True, pagination_class=Nested)
     def clocks(self, request: Request, reference: str) -> Response:
-        return Response(shapes.IncidentSerializer(self.get_object()).data["clocks"])
+        incident = self.get_object()
+        return Response(shapes.IncidentSerializer(incident, context={"request": request}).data["clocks"])
 
     def messages(self, *kinds: str) -> Response:
         visible = Message.objects.visible_to(person_of(self.request))
@@ -215,17 +241,17 @@ class IncidentViewSet(OutageNouns, PeopleNouns, mixins.ListModelMixin, mixins.Re
 
     # --- words ---
 
-    @extend_schema(methods=["GET"], responses=shapes.MessageSerializer(many=True), filters=False)
+    @extend_schema(methods=["GET"], responses=shapes.MessageSerializer(many=True))
     @extend_schema(methods=["POST"], request=shapes.TextSerializer, responses=CREATED)
-    @action(detail=True, methods=["get", "post"], filterset_class=None, pagination_class=None)
+    @action(detail=True, methods=["get", "post"], pagination_class=Nested)
     def replies(self, request: Request, reference: str) -> Response:
         if request.method == "POST":
             return self.use(actions.reply, shapes.TextSerializer)
         return self.messages("reply", "question", "solution", "resolution", "reason")
 
-    @extend_schema(methods=["GET"], responses=shapes.MessageSerializer(many=True), filters=False)
+    @extend_schema(methods=["GET"], responses=shapes.MessageSerializer(many=True))
     @extend_schema(methods=["POST"], request=shapes.TextSerializer, responses=CREATED)
-    @action(detail=True, methods=["get", "post"], filterset_class=None, pagination_class=None)
+    @action(detail=True, methods=["get", "post"], pagination_class=Nested)
     def notes(self, request: Request, reference: str) -> Response:
         if request.method == "POST":
             return self.use(actions.add_note, shapes.TextSerializer)
@@ -281,14 +307,13 @@ class IncidentViewSet(OutageNouns, PeopleNouns, mixins.ListModelMixin, mixins.Re
     def intervention(self, request: Request, reference: str) -> Response:
         return self.use(actions.start_intervention, shapes.InterventionSerializer)
 
-    @extend_schema(methods=["GET"], responses=shapes.ActionPlanSerializer(many=True), filters=False)
+    @extend_schema(methods=["GET"], responses=shapes.ActionPlanSerializer(many=True))
     @extend_schema(methods=["POST"], request=shapes.ActionPlanSerializer, responses=CREATED)
     @action(
         detail=True,
         methods=["get", "post"],
         url_path="action-plan",
-        filterset_class=None,
-        pagination_class=None,
+        pagination_class=Nested,
     )
     def action_plan(self, request: Request, reference: str) -> Response:
         if request.method == "POST":
@@ -297,14 +322,13 @@ class IncidentViewSet(OutageNouns, PeopleNouns, mixins.ListModelMixin, mixins.Re
             shapes.ActionPlanSerializer, self.get_object().action_plans.prefetch_related("steps")
         )
 
-    @extend_schema(methods=["GET"], responses=shapes.StatusUpdateSerializer(many=True), filters=False)
+    @extend_schema(methods=["GET"], responses=shapes.StatusUpdateSerializer(many=True))
     @extend_schema(methods=["POST"], request=shapes.StatusUpdateInSerializer, responses=CREATED)
     @action(
         detail=True,
         methods=["get", "post"],
         url_path="status-updates",
-        filterset_class=None,
-        pagination_class=None,
+        pagination_class=Nested,
     )
     def status_updates(self, request: Request, reference: str) -> Response:
         incident = self.get_object()
@@ -330,7 +354,7 @@ class IncidentViewSet(OutageNouns, PeopleNouns, mixins.ListModelMixin, mixins.Re
 
     # --- solution ---
 
-    @extend_schema(methods=["GET"], responses=shapes.ReleaseSerializer(many=True), filters=False)
+    @extend_schema(methods=["GET"], responses=shapes.ReleaseSerializer(many=True))
     @extend_schema(methods=["POST"], request=shapes.ReleaseInSerializer, responses=CREATED)
     @extend_schema(methods=["PATCH"], request=shapes.ReleaseChangeSerializer, responses=CREATED)
     @extend_schema(methods=["DELETE"], request=shapes.ReasonSerializer, responses=CREATED)
@@ -338,8 +362,7 @@ class IncidentViewSet(OutageNouns, PeopleNouns, mixins.ListModelMixin, mixins.Re
         detail=True,
         methods=["get", "post", "patch", "delete"],
         url_path="planned-release",
-        filterset_class=None,
-        pagination_class=None,
+        pagination_class=Nested,
     )
     def planned_release(self, request: Request, reference: str) -> Response:
         """POST plans, PATCH moves or ships, DELETE withdraws (with a reason)."""
@@ -401,11 +424,11 @@ class IncidentViewSet(OutageNouns, PeopleNouns, mixins.ListModelMixin, mixins.Re
 
     # --- files ---
 
-    @extend_schema(methods=["GET"], responses=shapes.AttachmentSerializer(many=True), filters=False)
+    @extend_schema(methods=["GET"], responses=shapes.AttachmentSerializer(many=True))
     @extend_schema(
         methods=["POST"], request={"multipart/form-data": shapes.UploadSerializer}, responses=CREATED
     )
-    @action(detail=True, methods=["get", "post"], filterset_class=None, pagination_class=None)
+    @action(detail=True, methods=["get", "post"], pagination_class=Nested)
     def attachments(self, request: Request, reference: str) -> Response:
         incident = self.get_object()
         if request.method == "POST":
@@ -419,11 +442,13 @@ class ServiceViewSet(viewsets.ReadOnlyModelViewSet, Door):
 
     serializer_class = shapes.ServiceSerializer
     lookup_field = "slug"
+    order = ("position", "name", "pk")
+    service_path = "pk"
     queryset = Service.objects.none()
 
     def get_queryset(self) -> QuerySet[Service]:
         found = Service.objects.visible_to(person_of(self.request))
-        return narrowed(found, self.request, "subscriptions__organisation")
+        return narrowed(found, self.request, "subscriptions__organisation", self.service_path).distinct()
 
 
 class OrganisationViewSet(viewsets.ReadOnlyModelViewSet, Door):
@@ -431,10 +456,13 @@ class OrganisationViewSet(viewsets.ReadOnlyModelViewSet, Door):
 
     serializer_class = shapes.OrganisationSerializer
     lookup_field = "slug"
+    order = ("name", "pk")
+    service_path = "subscriptions__service"
     queryset = Organisation.objects.none()
 
     def get_queryset(self) -> QuerySet[Organisation]:
-        return narrowed(Organisation.objects.visible_to(person_of(self.request)), self.request, "pk")
+        found = Organisation.objects.visible_to(person_of(self.request))
+        return narrowed(found, self.request, "pk", self.service_path)
 
 
 class ArticleViewSet(viewsets.ReadOnlyModelViewSet, Door):
@@ -442,6 +470,7 @@ class ArticleViewSet(viewsets.ReadOnlyModelViewSet, Door):
 
     serializer_class = shapes.ArticleSerializer
     lookup_field = "slug"
+    order = ("slug", "pk")
     queryset = Article.objects.none()
 
     def get_queryset(self) -> QuerySet[Article]:

@@ -1,5 +1,4 @@
 from django.urls import URLPattern, include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView
 from rest_framework.routers import SimpleRouter
 
 from incidents import api, bridge_api, rca_api, report_api
@@ -68,8 +67,6 @@ urlpatterns = [
     *bridge_paths(),
     *rca_paths("incidents", rca_api.IncidentRCADoor, "api-incident-rca", post="request_one"),
     *rca_paths("maintenance-windows", rca_api.WindowRCADoor, "api-window-rca"),
-    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
-    path("reference/", SpectacularRedocView.as_view(url_name="api-schema"), name="api-reference"),
     path("standard-form/", StandardFormSchema.as_view(), name="api-standard-form"),
     path("alarms/alertmanager/", door.AlertmanagerDoor.as_view(), name="api-alarms-alertmanager"),
     path("alarms/grafana/", door.GrafanaDoor.as_view(), name="api-alarms-grafana"),

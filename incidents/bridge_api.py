@@ -35,11 +35,17 @@ class BridgeDoor(Door):
     """The latest bridge of the incident that the address names."""
 
     queryset = Bridge.objects.none()
-    pagination_class = None  # type: ignore[assignment]
+    pagination_class = None
     serializer_class = shapes.BridgeSerializer
+    lookup_field = "reference"
+    service_path = "services"
+
+    def state(self) -> Any:
+        return self.answer(self.bridge()).data
 
     def incident(self) -> Incident:
-        visible = narrowed(Incident.objects.visible_to(person_of(self.request)), self.request)
+        mine = Incident.objects.visible_to(person_of(self.request))
+        visible = narrowed(mine, self.request, service="services")
         rows = visible.select_related("organisation")
         found: Incident = get_object_or_404(rows.by_reference(self.kwargs["reference"]))  # type: ignore[attr-defined]
         return found

@@ -17,15 +17,15 @@ from incidents import actions
 from incidents import serializers as shapes
 from incidents.models import Channel, Incident
 from portal.access import CONCERNS_OTHERS, person_of
-from portal.api import Conflict
+from portal.api import Conflict, Nested
 from portal.models import Organisation
 
 
-def children_named(references: list[str]) -> list[Incident]:
-    """The incidents by their references. ValidationError for one that does not exist."""
+def children_named(references: list[str], visible: Any) -> list[Incident]:
+    """Those of `visible` by their references. ValidationError for one that is not there."""
     found = []
     for reference in references:
-        incident = Incident.objects.by_reference(reference).select_related("organisation").first()
+        incident = visible.by_reference(reference).select_related("organisation").first()
         if incident is None:
             raise exceptions.ValidationError({"incidents": [_("There is no such incident.")]})
         found.append(incident)
@@ -43,16 +43,18 @@ class OutageNouns:
 
     request: Any
     get_object: Callable[[], Incident]
+    get_queryset: Callable[[], Any]
+    listed: Callable[..., Response]
     act: Callable[..., Response]
 
-    @extend_schema(methods=["GET"], responses=shapes.IncidentRowSerializer(many=True), filters=False)
+    @extend_schema(methods=["GET"], responses=shapes.IncidentRowSerializer(many=True))
     @extend_schema(
         methods=["POST"], request=shapes.GatherSerializer, responses={201: shapes.OutcomeSerializer}
     )
     @extend_schema(
         methods=["DELETE"], request=shapes.ChildrenSerializer, responses={200: shapes.OutcomeSerializer}
     )
-    @action(detail=True, methods=["get", "post", "delete"], filterset_class=None, pagination_class=None)
+    @action(detail=True, methods=["get", "post", "delete"], pagination_class=Nested)
     def children(self, request: Request, reference: str) -> Response:
         """POST puts incidents under an outage (and opens it above a customer's incident); DELETE takes them out."""
         incident = self.get_object()
@@ -61,8 +63,8 @@ class OutageNouns:
         if not person_of(request).is_unlimited:
             raise exceptions.PermissionDenied(CONCERNS_OTHERS)
         if request.method == "GET":
-            rows = incident.children.select_related("organisation", "reporter", "assignee")
-            return Response(shapes.IncidentRowSerializer(rows.prefetch_related("services"), many=True).data)
+            rows = self.get_queryset().filter(parent=incident)
+            return self.listed(shapes.IncidentRowSerializer, rows, request=request)
         if request.method == "DELETE":
             return self.take_out(incident)
         return self.gather(incident)
@@ -74,7 +76,7 @@ class OutageNouns:
         shape = shapes.GatherSerializer(data=self.request.data)
         shape.is_valid(raise_exception=True)
         data = dict(shape.validated_data)
-        named = children_named(data.pop("incidents"))
+        named = children_named(data.pop("incidents"), self.get_queryset())
         parent = incident
         organisations = data.pop("organisations", [])
         if actions.is_outage(incident):
@@ -120,7 +122,7 @@ class OutageNouns:
         shape = shapes.ChildrenSerializer(data=self.request.data)
         shape.is_valid(raise_exception=True)
         outcome = actions.Outcome()
-        for child in children_named(shape.validated_data["incidents"]):
+        for child in children_named(shape.validated_data["incidents"], self.get_queryset()):
             try:
                 outcome.done.append(actions.detach_child(parent, child, **self.common()))
             except actions.Refused as refused:

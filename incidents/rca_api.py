@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import Http404
@@ -26,6 +26,7 @@ from incidents.standard_rca import rca_form
 from maintenance.models import MaintenanceWindow
 from portal.access import person_of
 from portal.api import Conflict, Door, narrowed
+from portal.api_tags import tag_of
 from portal.models import Organisation
 
 ANSWER = {200: shapes.RCASerializer}
@@ -36,8 +37,15 @@ class RCADoor(Door):
     """What the doors of both kinds share. A subclass says what the address names."""
 
     queryset = RCA.objects.none()
-    pagination_class = None  # type: ignore[assignment]
+    pagination_class = None
     serializer_class = shapes.RCASerializer
+    lookup_field = "reference"
+    service_path = "services"
+    reads: ClassVar = {
+        "retrieve": ("version", "organisation"),
+        "actions": ("organisation",),
+        "comments": ("organisation",),
+    }
 
     def subject(self) -> Incident | MaintenanceWindow:
         raise NotImplementedError
@@ -45,6 +53,18 @@ class RCADoor(Door):
     def get_object(self) -> Any:
         """What the framework asks for by itself, to answer OPTIONS."""
         return self.subject()
+
+    def state(self) -> Any:
+        return self.answer(self.subject()).data
+
+    def hold(self) -> None:
+        """As the verbs do, the RCA's row."""
+        list(self.rows(self.subject()).select_for_update(of=("self",)).order_by("pk").values_list("pk"))
+
+    def tag(self, data: Any) -> str:
+        """Of staff the revision of the text in the making."""
+        working = data.get("working") if isinstance(data, dict) else None
+        return tag_of(dict(data) | {"revision": working["revision"]} if working else data)
 
     def own_copies(self, subject: Any) -> list[RCACopy]:
         raise NotImplementedError
@@ -252,7 +272,8 @@ class RCADoor(Door):
         self.staff_only()
         data = self.given(shapes.RecurrenceSerializer)
         rca = self.working(self.subject())
-        later = Incident.objects.visible_to(person_of(request)).by_reference(data["incident"]).first()
+        mine: Any = narrowed(Incident.objects.visible_to(person_of(request)), request, service="services")
+        later = mine.by_reference(data["incident"]).first()
         action = rca.actions.select_related("rca").filter(number=data["number"]).first()
         if later is None or action is None:
             raise exceptions.ValidationError({"incident": ["There is no such incident or action."]})
@@ -263,7 +284,8 @@ class IncidentRCADoor(RCADoor):
     """The RCA of an incident; of a child incident its parent's."""
 
     def subject(self) -> Incident:
-        visible = narrowed(Incident.objects.visible_to(person_of(self.request)), self.request)
+        mine = Incident.objects.visible_to(person_of(self.request))
+        visible = narrowed(mine, self.request, service="services")
         found: Incident = get_object_or_404(visible.by_reference(self.kwargs["reference"]))  # type: ignore[attr-defined]
         return found
 
@@ -291,7 +313,7 @@ class IncidentRCADoor(RCADoor):
                 revision=self.revision(),
             )
         except actions.Refused as refused:
-            raise refusal(refused, incident) from refused
+            raise refusal(refused, incident, person_of(request)) from refused
         return self.answer(incident, code=201)
 
 
@@ -300,7 +322,7 @@ class WindowRCADoor(RCADoor):
 
     def subject(self) -> MaintenanceWindow:
         visible = MaintenanceWindow.objects.visible_to(person_of(self.request))
-        found = narrowed(visible, self.request, "involved__organisation")
+        found = narrowed(visible, self.request, "involved__organisation", "affected__service")
         window: MaintenanceWindow = get_object_or_404(found.by_reference(self.kwargs["reference"]))  # type: ignore[attr-defined]
         return window
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import Http404
@@ -34,6 +34,8 @@ class ReportViewSet(Door):
     serializer_class = MonthSerializer
     lookup_field = "month"
     lookup_value_regex = "[^/]+"
+    order = ("name", "pk")
+    reads: ClassVar = {"retrieve": ("organisation",)}
     queryset = Organisation.objects.none()
 
     def get_queryset(self) -> QuerySet[Organisation]:

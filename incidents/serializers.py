@@ -21,6 +21,7 @@ from incidents.models import (
     StatusUpdate,
 )
 from incidents.models.timeline import IncidentEvent
+from incidents.revisions import revision_for
 from incidents.standard import Situation, update_form
 from portal.api import DayField, KeyField, MomentField, PersonField, Words
 from portal.models import Organisation, Service, User
@@ -73,6 +74,10 @@ class IncidentSerializer(serializers.ModelSerializer):
     window = serializers.SerializerMethodField(
         help_text="The maintenance window that was under way, or whose overrun opened it; or null."
     )
+    closed_as = serializers.CharField(
+        read_only=True, help_text="Empty while it is not closed; confirmed, unanswered, withdrawn, duplicate."
+    )
+    revision = serializers.SerializerMethodField(help_text="Of customers: what they may see counts.")
     clocks = serializers.SerializerMethodField()
 
     class Meta:
@@ -107,6 +112,10 @@ class IncidentSerializer(serializers.ModelSerializer):
             "clocks",
         ]
         read_only_fields = fields
+
+    def get_revision(self, incident: Incident) -> int:
+        request = self.context.get("request")
+        return revision_for(request.user if request is not None else None, incident)
 
     def get_window(self, incident: Incident) -> str | None:
         return incident.window.reference if incident.window else None

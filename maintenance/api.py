@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import django_filters
-from django import forms
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -19,10 +18,10 @@ from rest_framework.response import Response
 
 from maintenance import actions, window_view
 from maintenance import serializers as shapes
-from maintenance.forms import YEARS
 from maintenance.models import Consent, Freeze, MaintenanceWindow, Status, WindowPost
 from portal.access import person_of
-from portal.api import Conflict, Door, narrowed
+from portal.api import Conflict, Door, Nested, narrowed, only_service
+from portal.api_filters import MomentFilter, TextFilter
 from portal.models import ApiToken, Organisation
 from portal.verbs import Refused
 
@@ -41,26 +40,9 @@ def refusal(refused: Refused, window: MaintenanceWindow | None = None) -> except
     return exceptions.ValidationError({refused.field or "non_field_errors": [refused.reason]})
 
 
-class MomentFilterField(django_filters.fields.IsoDateTimeField):
-    """A moment of a century that every zone can show."""
-
-    def clean(self, value: Any) -> Any:
-        try:
-            found = super().clean(value)
-        except OverflowError as error:
-            raise forms.ValidationError(_("Choose a time of this century.")) from error
-        if found is not None and found.year not in YEARS:
-            raise forms.ValidationError(_("Choose a time of this century."))
-        return found
-
-
-class MomentFilter(django_filters.IsoDateTimeFilter):
-    field_class = MomentFilterField
-
-
 class WindowFilter(django_filters.FilterSet):
     status = django_filters.MultipleChoiceFilter(choices=Status.choices)
-    service = django_filters.CharFilter(field_name="affected__service__slug", max_length=80)
+    service = TextFilter(field_name="affected__service__slug", max_length=80)
     until = MomentFilter(field_name="starts_at", lookup_expr="lt", label="windows that start before")
 
     class Meta:
@@ -87,7 +69,7 @@ def verb(shape: type[serializers.Serializer] | None, url_path: str) -> Any:
     return decorate
 
 
-LISTED: dict[str, Any] = {"detail": True, "filterset_class": None, "pagination_class": None}
+LISTED: dict[str, Any] = {"detail": True, "pagination_class": Nested}
 
 
 @extend_schema_view(list=extend_schema(responses=shapes.WindowRowSerializer(many=True)))
@@ -96,6 +78,8 @@ class WindowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
 
     filterset_class = WindowFilter
     serializer_class = shapes.WindowSerializer
+    order = ("-starts_at", "-pk")
+    service_path = "affected__service"
     lookup_field = "reference"
     lookup_value_regex = "[^/]+"  # what is no reference is answered as an invented one
     queryset = MaintenanceWindow.objects.none()
@@ -112,7 +96,7 @@ class WindowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         if getattr(self, "swagger_fake_view", False):
             return MaintenanceWindow.objects.none()
         visible: Any = MaintenanceWindow.objects.visible_to(person_of(self.request))
-        visible = narrowed(visible, self.request, "involved__organisation")
+        visible = narrowed(visible, self.request, "involved__organisation", self.service_path)
         return window_view.rows_for(visible.order_by("-starts_at", "-pk"), self.organisations())
 
     def filter_queryset(self, queryset: QuerySet) -> QuerySet:
@@ -176,9 +160,6 @@ class WindowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
             raise exceptions.ValidationError({name: [_("There is no such one of this window.")]})
         return found
 
-    def listed(self, shape: type[serializers.Serializer], rows: Any) -> Response:
-        return Response(shape(rows, many=True).data)
-
     # --- before the start ---
 
     @verb(None, "approval")
@@ -203,7 +184,7 @@ class WindowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
     def start(self, request: Request, reference: str) -> Response:
         return self.use(actions.start, None)
 
-    @extend_schema(methods=["GET"], responses=shapes.WindowStepSerializer(many=True), filters=False)
+    @extend_schema(methods=["GET"], responses=shapes.WindowStepSerializer(many=True))
     @extend_schema(methods=["POST"], request=shapes.TickSerializer, responses=WINDOW)
     @action(methods=["get", "post"], **LISTED)
     def steps(self, request: Request, reference: str) -> Response:
@@ -215,7 +196,7 @@ class WindowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         step = self.part(window, window.steps.select_related("window"), "step", data.pop("step"))
         return self.act(window, actions.tick_step, step, **data)
 
-    @extend_schema(methods=["GET"], responses=shapes.ConditionSerializer(many=True), filters=False)
+    @extend_schema(methods=["GET"], responses=shapes.ConditionSerializer(many=True))
     @extend_schema(methods=["POST"], request=shapes.CheckSerializer, responses=WINDOW)
     @action(methods=["get", "post"], **LISTED)
     def conditions(self, request: Request, reference: str) -> Response:
@@ -256,7 +237,7 @@ class WindowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
     def completion(self, request: Request, reference: str) -> Response:
         return self.use(actions.complete, shapes.OutcomeSerializer)
 
-    @extend_schema(methods=["GET"], responses=shapes.PostSerializer(many=True), filters=False)
+    @extend_schema(methods=["GET"], responses=shapes.PostSerializer(many=True))
     @extend_schema(methods=["POST"], request=shapes.PostInSerializer, responses=WINDOW)
     @action(methods=["get", "post"], **LISTED)
     def posts(self, request: Request, reference: str) -> Response:
@@ -276,7 +257,7 @@ class WindowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         visible: Any = Consent.objects.visible_to(person_of(self.request)).filter(window=window)
         return narrowed(visible, self.request).select_related("organisation", "decided_by", "window")
 
-    @extend_schema(methods=["GET"], responses=shapes.ConsentSerializer(many=True), filters=False)
+    @extend_schema(methods=["GET"], responses=shapes.ConsentSerializer(many=True))
     @action(methods=["get"], **LISTED)
     def consents(self, request: Request, reference: str) -> Response:
         """What the caller's organisations are asked to consent to, and what they answered."""
@@ -302,13 +283,16 @@ class FreezeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
 
     serializer_class = shapes.FreezeSerializer
     lookup_url_kwarg = "freeze"
+    order = ("-starts_at", "-pk")
+    service_path = "service"
     lookup_value_regex = "[0-9]{1,18}"
     queryset = Freeze.objects.none()
 
     def get_queryset(self) -> QuerySet[Freeze]:
         if getattr(self, "swagger_fake_view", False):
             return Freeze.objects.none()
-        found = narrowed(Freeze.objects.visible_to(person_of(self.request)), self.request)
+        visible: Any = Freeze.objects.visible_to(person_of(self.request))
+        found = narrowed(visible, self.request, service=self.service_path)
         return found.select_related("organisation", "service", "entered_by").order_by("-starts_at", "-pk")
 
     @extend_schema(request=shapes.FreezeInSerializer, responses={201: shapes.FreezeSerializer})
@@ -319,6 +303,9 @@ class FreezeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         organisation = data.pop("organisation", None) or self.only_organisation()
         if not narrowed(Organisation.objects.filter(pk=organisation.pk), request, "pk").exists():
             raise exceptions.ValidationError({"organisation": ["This token is for another organisation."]})
+        data["service"] = (
+            only_service(request, [data["service"]] if data.get("service") else None) or [None]
+        )[0]
         try:
             freeze = actions.enter_freeze(
                 organisation, **data, by=person_of(request), now=timezone.now(), channel=API

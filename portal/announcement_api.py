@@ -7,13 +7,13 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import exceptions, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.routers import SimpleRouter
 
 from portal import announcing
 from portal.access import is_agent, person_of
@@ -90,6 +90,7 @@ class AnnouncementViewSet(viewsets.ReadOnlyModelViewSet, Door):
 
     serializer_class = AnnouncementSerializer
     lookup_url_kwarg = "id"
+    order = ("-listed_at", "-pk")
     lookup_value_regex = "[0-9]{1,18}"
     queryset = Announcement.objects.none()
 
@@ -102,7 +103,7 @@ class AnnouncementViewSet(viewsets.ReadOnlyModelViewSet, Door):
             own = Organisation.objects.visible_to(user).filter(pk=token.organisation_id)
             found = found.published().addressed_to(own)
         read = AnnouncementReading.objects.filter(announcement=OuterRef("pk"), person=user)
-        found = found.annotate(is_read=Exists(read)).order_by("-published_at", "-pk")
+        found = found.annotate(is_read=Exists(read), listed_at=Coalesce("published_at", "created_at"))
         return found.select_related("author").prefetch_related("services", "organisations")
 
     def get_serializer_class(self) -> Any:
@@ -124,6 +125,14 @@ class AnnouncementViewSet(viewsets.ReadOnlyModelViewSet, Door):
         except Refused as refused:
             raise refusal(refused) from refused
         return self.answer(made.pk)
+
+    @extend_schema(request=None, responses={201: AnnouncementSerializer})
+    @action(detail=True, methods=["post"])
+    def reading(self, request: Request, id: str) -> Response:
+        """The caller has read it; the first time counts."""
+        found = self.get_object()
+        announcing.note_reading(found, person_of(request), timezone.now())
+        return Response(self.get_serializer(self.get_object()).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=None, responses=STAFF)
     @action(detail=True, methods=["post"])
@@ -149,7 +158,3 @@ class AnnouncementViewSet(viewsets.ReadOnlyModelViewSet, Door):
     def answer(self, pk: int) -> Response:
         found = self.get_queryset().get(pk=pk)
         return Response(StaffAnnouncementSerializer(found).data, status=status.HTTP_201_CREATED)
-
-
-router = SimpleRouter()
-router.register("announcements", AnnouncementViewSet, basename="api-announcement")

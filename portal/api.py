@@ -2,165 +2,215 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import transaction
 from django.db.models import Model, QuerySet
-from django.http import Http404
+from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
-from rest_framework import exceptions, serializers, status, viewsets
-from rest_framework.pagination import PageNumberPagination
-from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthenticated
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import exceptions, serializers, viewsets
+from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
 from rest_framework.relations import MANY_RELATION_KWARGS, ManyRelatedField
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView, exception_handler
+from rest_framework.views import APIView
 
+from portal import api_once as once
 from portal import standard_form
-from portal.models import ApiToken, Organisation
+from portal.api_auth import TokenScope as TokenScope
+from portal.api_auth import narrowed as narrowed
+from portal.api_auth import only_service as only_service
+from portal.api_filters import YEARS
+from portal.api_limits import Limited
+from portal.api_pages import CURSOR, SIZE, Nested
+from portal.api_pages import Pages as Pages
+from portal.api_problems import PROBLEM as PROBLEM
+from portal.api_problems import Changed
+from portal.api_problems import Conflict as Conflict
+from portal.api_problems import ProblemSerializer as ProblemSerializer
+from portal.api_problems import problem_details as problem_details
+from portal.api_tags import holds, not_modified, revision_in, tag_of
 
-PROBLEM = "application/problem+json"
-YEARS = range(2000, 2200)  # what no zone, calendar or page can break on
 MOST_KEYS = 100
 
 
-class Conflict(exceptions.APIException):
-    """The state of the object forbids what was asked; the detail says what to do instead.
+class PersonTokenScheme(OpenApiAuthenticationExtension):
+    """How the schema speaks of it."""
 
-    `more` are further members of the problem: the present revision, say.
-    """
+    target_class = "portal.api_auth.PersonToken"
+    name = "personToken"
 
-    status_code = status.HTTP_409_CONFLICT
-    default_code = "conflict"
-
-    def __init__(self, detail: str, **more: Any) -> None:
-        super().__init__(detail)
-        self.more = more
-
-
-class ProblemSerializer(serializers.Serializer):
-    """A refusal (RFC 9457)."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField(help_text="What is wrong, and what to do instead.")
-    revision = serializers.IntegerField(required=False, help_text="With 409: the incident's present one.")
-
-    def get_fields(self) -> dict[str, Any]:
-        errors = serializers.DictField(required=False, help_text="With 400: what is wrong, by field.")
-        return super().get_fields() | {"errors": errors}
-
-
-def problem_details(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Every refusal as RFC 9457: {type, title, status, detail, errors}."""
-    error = _readable(error)
-    response = exception_handler(error, context)
-    if response is None:
-        return None
-    errors = response.data if isinstance(error, exceptions.ValidationError) else None
-    response.data = {
-        "type": "about:blank",
-        "title": response.status_text,
-        "status": response.status_code,
-        "detail": _detail(error, response),
-    } | getattr(error, "more", {})
-    if errors is not None:
-        response.data["errors"] = errors if isinstance(errors, dict) else {"non_field_errors": errors}
-    response.content_type = PROBLEM
-    request = context["request"]
-    request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
-    return response
-
-
-def _readable(error: Exception) -> Exception:
-    """What a parser cannot read is the sender's mistake, not ours."""
-    if isinstance(error, RecursionError):
-        return exceptions.ParseError("The input is nested too deeply.")
-    if isinstance(error, SuspiciousOperation):
-        return exceptions.ParseError("The input has too many fields or is too large.")
-    return error
-
-
-def _detail(error: Exception, response: Response) -> str:
-    if isinstance(error, exceptions.ValidationError):
-        return _("The input was not accepted; see “errors”.")
-    if isinstance(error, Http404):
-        return _("There is nothing here, or it is not yours to see.")
-    if isinstance(error, PermissionDenied):
-        return _("You may not do this.")
-    return str(getattr(error, "detail", response.status_text))
-
-
-class TokenScope(BasePermission):
-    """A read token only reads."""
-
-    message = gettext_lazy("This token only reads. Use one for reading and writing.")
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        token = request.auth
-        is_read_only = isinstance(token, ApiToken) and token.scope == ApiToken.Scope.READ
-        return request.method in SAFE_METHODS or not is_read_only
-
-
-def narrowed(queryset: QuerySet, request: Request, organisation: str = "organisation") -> QuerySet:
-    """What a token that is bound to one organisation leaves of a queryset: nothing once its person left it."""
-    token = request.auth
-    if isinstance(token, ApiToken) and token.organisation_id:
-        own = Organisation.objects.visible_to(token.user).filter(pk=token.organisation_id)
-        return queryset.filter(**{f"{organisation}__in": own.values("pk")})
-    return queryset
-
-
-class Pages(PageNumberPagination):
-    page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 200
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        words = "A person's token, made in the portal under “API tokens”."
+        return {"type": "http", "scheme": "bearer", "description": words}
 
 
 class ProblemSchema(AutoSchema):
-    """Documents the refusals that every route may answer with."""
+    """Documents what every route may answer and be asked with."""
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
-        codes = ["400", "401", "403", "404"] + ([] if self.method == "GET" else ["409", "415"])
         bodies = super()._get_response_bodies(direction)
+        is_read = self.method == "GET"
+        codes = ["400", "401", "403", "404", "406", "429", "500"]
+        codes += [] if is_read else ["409", "412", "413", "415"]
+        codes += ["422"] if self.method == "POST" else []
         for code in codes:
             bodies[code] = self._get_response_for_code(ProblemSerializer, code, [PROBLEM], direction)
+        if is_read:
+            bodies["304"] = {"description": "What you have is what there is."}
         return bodies
 
+    def get_override_parameters(self) -> list[Any]:
+        found = list(super().get_override_parameters())
+        if self.method == "GET":
+            return [*found, IF_NONE_MATCH]
+        return [*found, IF_MATCH, *([IDEMPOTENCY_KEY] if self.method == "POST" else [])]
 
-class Door(viewsets.GenericViewSet):
+    def get_filter_backends(self) -> list[Any]:
+        """Only a list is filtered."""
+        return super().get_filter_backends() if getattr(self.view, "action", "") == "list" else []
+
+
+def _header(name: str, words: str) -> OpenApiParameter:
+    return OpenApiParameter(name, str, OpenApiParameter.HEADER, description=words)
+
+
+IF_NONE_MATCH = _header("If-None-Match", "The ETag of what you have: 304 if that is what there is.")
+IF_MATCH = _header("If-Match", "The ETag that you acted on: 412 if the object changed since.")
+IDEMPOTENCY_KEY = OpenApiParameter(
+    once.HEADER,
+    {"type": "string", "pattern": "^[\\x21-\\x7e]+$", "minLength": 1, "maxLength": 255},
+    OpenApiParameter.HEADER,
+    description="A key of your choice: the same request with it is carried out once, and answered alike, for a day.",
+)
+
+
+class Door(Limited, viewsets.GenericViewSet):
     """A room's way into the API: by a session or a token within its scope; lists know their filters."""
 
-    permission_classes = (IsAuthenticated, TokenScope)
-    pagination_class = Pages
+    permission_classes: Any = (IsAuthenticated, TokenScope)
+    pagination_class: Any = Pages
     schema = ProblemSchema()
-
-    def perform_authentication(self, request: Request) -> None:
-        """Authenticate now; a token that is not even text is a wrong one."""
-        try:
-            super().perform_authentication(request)
-        except UnicodeDecodeError as error:
-            raise exceptions.AuthenticationFailed() from error
+    order: ClassVar[tuple[str, ...]] = ("pk",)  # of a list's pages: never null, the last one unique
+    service_path: ClassVar[str | None] = (
+        None  # to the services of a row: else no token of one service comes in
+    )
+    is_single: ClassVar[bool] = False  # whether there is one object for each caller, that no key names
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {}  # of each action the query parameters that it reads
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Before a list answers: a filter that it does not know would silently show everything."""
+        """Before anything is done: unknown parameters, what is only to be done to a known state, and only once."""
         super().initial(request, *args, **kwargs)
-        if self.action != "list":
+        if request.method == "OPTIONS":
             return
-        filters = list(getattr(getattr(self, "filterset_class", None), "base_filters", ()))
-        known = [*filters, Pages.page_query_param, Pages.page_size_query_param, "format"]
-        errors = {name: [f"There is no such filter here. Use {', '.join(known)}."] for name in request.GET}
-        unknown = {name: words for name, words in errors.items() if name not in known}
+        name = str(request.method).lower()
+        handler = getattr(self, name, None)
+        if handler is None:
+            return
+        self.refuse_unknown()
+        if request.method not in SAFE_METHODS and "If-Match" in request.headers:
+            handler = partial(self.if_unchanged, handler)
+        if key := once.key_of(request):
+            handler = partial(self.once, key, handler)
+        setattr(self, name, handler)
+
+    def refuse_unknown(self) -> None:
+        """A parameter that is not known would silently show everything."""
+        known = [*self.known_parameters(), "format"]
+        words = _("There is no such parameter here. Use %(known)s.") % {"known": ", ".join(known)}
+        unknown = {name: [words] for name in self.request.GET if name not in known}
         if unknown:
             raise exceptions.ValidationError(unknown)
+
+    def known_parameters(self) -> list[str]:
+        own = list(self.reads.get(self.action or "", ()))
+        if self.request.method not in SAFE_METHODS or self.pagination_class is None:
+            return own
+        if self.action == "list":
+            filters = getattr(getattr(self, "filterset_class", None), "base_filters", ())
+            return [*filters, *own, CURSOR, SIZE]
+        return [*own, CURSOR, SIZE] if issubclass(self.pagination_class, Nested) else own
+
+    # --- carried out once, on a known state ---
+
+    def once(self, key: str, handler: Callable[..., Response], /, *args: Any, **kwargs: Any) -> Response:
+        return once.once(self.request, key, lambda: handler(*args, **kwargs), self.still_shown)
+
+    def still_shown(self, data: Any) -> None:
+        """Raise what keeps the caller from the object of a stored answer: a role may have ended since."""
+        name = self.lookup_url_kwarg or self.lookup_field
+        if name not in self.kwargs:
+            shown = data if isinstance(data, dict) else {}
+            self.kwargs[name] = str(shown.get("id" if self.lookup_field == "pk" else self.lookup_field, ""))
+        self.get_object()
+
+    def if_unchanged(self, handler: Callable[..., Response], /, *args: Any, **kwargs: Any) -> Response:
+        if not self.is_single and (self.lookup_url_kwarg or self.lookup_field) not in self.kwargs:
+            raise Changed(_("If-Match is for an object, and this address names none. Leave it out."))
+        with transaction.atomic():
+            self.hold()
+            present = self.tag(self.state())
+            if not holds(self.request.headers["If-Match"], present):
+                words = _("It changed since you read it. Read what is new, then send again.")
+                revision = revision_in(present)
+                raise Changed(words, etag=present, **({} if revision is None else {"revision": revision}))
+            return handler(*args, **kwargs)
+
+    def hold(self) -> None:
+        """Lock the object until the transaction ends, so that what is compared is what is changed."""
+        found = self.get_object()
+        type(found)._base_manager.select_for_update(of=("self",)).get(pk=found.pk)
+
+    def state(self) -> Any:
+        """The object as a GET would show it now."""
+        return self.get_serializer(self.get_object()).data
+
+    def tag(self, data: Any) -> str:
+        return tag_of(data)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response.headers.setdefault("Cache-Control", "private, no-cache")
+        is_read = request.method in ("GET", "HEAD")
+        data = getattr(response, "data", None)
+        if response.status_code not in (200, 201) or not (is_read or "revision" in (data or ())):
+            return response
+        response.headers["ETag"] = self.tag(data)
+        if not_modified(request, response):
+            return self.without_body(response)
+        return response
+
+    @staticmethod
+    def without_body(response: Any) -> HttpResponse:
+        kept = ("ETag", "Cache-Control", "Vary", "Link", "RateLimit", "RateLimit-Policy")
+        return HttpResponse(
+            status=304, headers={n: response.headers[n] for n in kept if n in response.headers}
+        )
+
+    def listed(self, shape: type[serializers.BaseSerializer], rows: Any, **context: Any) -> Response:
+        """A list below an object: an array, with `Link` to the next rows where there are more than a page of them."""
+        pages = Nested(order_of(rows))
+        found = (
+            pages.paginate_queryset(rows, self.request, None) if isinstance(rows, QuerySet) else list(rows)
+        )
+        shown = shape(found, many=True, context=context).data
+        return pages.linked(shown) if isinstance(rows, QuerySet) else Response(shown)
+
+
+def order_of(rows: Any) -> tuple[str, ...]:
+    """The order of a queryset, its own or its model's, made total by the key."""
+    if not isinstance(rows, QuerySet):
+        return ()
+    order = tuple(rows.query.order_by or rows.model._meta.ordering)
+    return order if order and order[-1].lstrip("-") in ("pk", "id") else (*order, "pk")
 
 
 class Words(serializers.CharField):
@@ -204,7 +254,7 @@ class DayField(serializers.DateField):
         return day
 
 
-class StandardFormSchema(APIView):
+class StandardFormSchema(Limited, APIView):
     """The JSON schema of the standard format, which every `form` of this API holds to."""
 
     @extend_schema(responses=OpenApiTypes.OBJECT)

@@ -312,6 +312,7 @@ CELERY_BEAT_SCHEDULE = {
     "service status": {"task": "portal.tasks.tell_status", "schedule": 15.0},
     "announcements": {"task": "portal.tasks.publish_announcements", "schedule": 15.0},
     "audit": {"task": "portal.tasks.seal_audit", "schedule": 60.0},
+    "API": {"task": "portal.tasks.purge_api", "schedule": crontab(minute="23")},
     "calendars": {"task": "portal.tasks.extend_calendars", "schedule": crontab(hour="3", minute="17")},
     "monthly reports": {"task": "incidents.tasks.send_monthly_reports", "schedule": crontab(minute="*/10")},
     "RCAs": {"task": "incidents.tasks.remind_of_rcas", "schedule": crontab(minute="*/5")},
@@ -353,7 +354,7 @@ READY_MAX_OUTBOX_LAG_SECONDS = 90
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "portal.api_auth.PersonToken",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -374,6 +375,18 @@ REST_KNOX = {
     "TOKEN_TTL": None,
     "AUTO_REFRESH": False,
 }
+# How often, as (requests, seconds); an entry that is None is off, and so are all by RATE_LIMITS=off. Each token
+# counts by itself, else the person, else the address; alarms and channels count by their source and channel,
+# generously, for what they send must not be lost; failures are wrong tokens and signatures, by address.
+RATE_LIMITS: dict[str, tuple[int, int] | None] = {
+    "reads": (env.int("RATE_LIMIT_READS", default=1200), 60),
+    "writes": (env.int("RATE_LIMIT_WRITES", default=600), 60),
+    "alarms": (env.int("RATE_LIMIT_ALARMS", default=60_000), 60),
+    "channels": (env.int("RATE_LIMIT_CHANNELS", default=6_000), 60),
+    "failures": (env.int("RATE_LIMIT_FAILURES", default=120), 60),
+}
+if env.str("RATE_LIMITS", default="on") == "off":
+    RATE_LIMITS = {}
 KNOX_TOKEN_MODEL = "portal.ApiToken"  # noqa: S105 (the name of a model)
 SPECTACULAR_SETTINGS = {
     "TITLE": f"{SUPPORT_BRAND} API",

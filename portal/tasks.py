@@ -7,7 +7,7 @@ import threading
 from celery import shared_task
 from django.utils import timezone
 
-from portal import announcing, audit_seal, calendars, outbox, status_mails
+from portal import announcing, api_once, audit_seal, calendars, outbox, status_mails, tokens
 from portal.channels.base import EMAIL, WEBHOOK
 
 # A mail server that hangs would hold every thread of a worker; these many may wait for it, the others
@@ -59,3 +59,10 @@ def publish_announcements() -> int:
 @shared_task
 def seal_audit() -> int:
     return audit_seal.seal_all(timezone.now())
+
+
+@shared_task
+def purge_api() -> int:
+    """Answers that nobody repeats any more, and tokens that expired long ago."""
+    now = timezone.now()
+    return api_once.purge(now) + tokens.purge(now)

@@ -1,7 +1,7 @@
 """Every address of the product, by room."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from portal import (
     account_views,
@@ -16,9 +16,10 @@ from portal import (
     people_api,
     people_views,
     session_views,
+    token_views,
     views,
 )
-from portal.announcement_api import router as announcement_router
+from portal.api_problems import no_such_address
 from portal.audit_api import router as audit_router
 from portal.chosen import choose
 from portal.home import home
@@ -86,14 +87,19 @@ urlpatterns = [
     path("people/<int:pk>/", people_views.member, name="people-member"),
     path("people/<int:pk>/removal/", people_views.removal, name="people-removal"),
     path("invitations/<str:token>/", invitation_views.invitation, name="invitation"),
+    path("tokens/", token_views.token_list, name="tokens"),
+    path("tokens/new/", token_views.new_token, name="token-new"),
+    path("tokens/<slug:token>/revocation/", token_views.token_revocation, name="token-revocation"),
     path("accounts/", include("allauth.urls")),
     path("", include("incidents.urls")),
     path("", include("maintenance.urls")),
     path("api/v1/", include("incidents.api_urls")),
     path("api/v1/", include("maintenance.api_urls")),
-    path("api/v1/", include(announcement_router.urls)),
     path("api/v1/", include(audit_router.urls)),
     path("api/v1/", include(people_api.urls)),
+    path("api/v1/", include("portal.api_urls")),
+    # With the slash at its end: what lacks it is still sent to the address that has it.
+    re_path(r"^api/(?P<rest>.*)/$", no_such_address, name="api-nothing"),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

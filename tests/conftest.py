@@ -45,6 +45,7 @@ def _quick_and_clean(settings, tmp_path_factory):
     settings.MEDIA_ROOT = tmp_path_factory.getbasetemp() / "uploads"
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
     settings.CELERY_BROKER_URL = "memory://"
+    settings.RATE_LIMITS = {}  # tests of limits set their own
     cache.clear()
     forget_calendars()
 

@@ -46,7 +46,7 @@ def incident(by: User, now: datetime, level: str = "P1", title: str = "API down"
         channel="portal",
         title=title,
         claimed_level=level,
-        services=list(Service.objects.used_by(of)[:1]),
+        services=fields.pop("services", None) or list(Service.objects.used_by(of)[:1]),
         **fields,
     )
 

@@ -16,6 +16,7 @@ from incidents.actions.rca_owing import owe, published_already
 from incidents.clockwork import recompute
 from incidents.models import Incident, IncidentEvent, Status
 from incidents.models.timeline import Payload
+from incidents.revisions import QUIET, revision_for
 from incidents.sight import may_see
 from portal import access
 from portal.models import Membership, StaffRole, User
@@ -119,7 +120,7 @@ def _check(verb: str, incident: Incident, by: User | None, revision: int | None)
     refusal = rules.permission_refusal(verb, actor_of(by, incident))
     if refusal:
         raise Refused(_(refusal), kind="permission")
-    if revision is not None and revision != incident.revision:
+    if revision is not None and revision != revision_for(by, incident):
         raise Refused(
             _("Somebody changed the incident while you were writing. Read what is new, then send again."),
             kind="stale",
@@ -127,38 +128,6 @@ def _check(verb: str, incident: Incident, by: User | None, revision: int | None)
     refusal = rules.state_refusal(verb, incident.status)
     if refusal:
         raise Refused(_(refusal), kind="state")
-
-
-# Bookkeeping that must not make a form in somebody's hands stale.
-QUIET = frozenset(
-    {
-        "status_update_accepted",
-        "clock_warned",
-        "clock_breached",
-        "escalated",
-        "lateness_told",
-        "not_reached",
-        "mail_held",
-        "automatic_mail_received",
-        "outage_joined",
-        "outage_left",
-        "alarm_joined",
-        "alarm_resolved",
-        "alarm_fired_again",
-        "escalation_raised",
-        "bridge_opened",
-        "bridge_role_given",
-        "bridge_noted",
-        "bridge_decided",
-        "bridge_step_agreed",
-        "bridge_step_done",
-        "bridge_closed",
-        "watcher_added",
-        "watcher_removed",
-        "reporter_changed",
-        "team_changed",
-    }
-)
 
 
 def finish(act: Act) -> None:

@@ -170,8 +170,8 @@ def test_a_read_token_reads(base, bridge, a1):
     assert reader.delete(f"{base}presence/").status_code == 403
 
 
-def test_a_token_for_another_organisation_finds_nothing(base, bridge, a1, nordwind):
-    assert bearer(a1, organisation=nordwind).get(base).status_code == 404
+def test_a_token_for_another_organisation_opens_nothing(base, bridge, a1, nordwind):
+    assert bearer(a1, organisation=nordwind).get(base).status_code == 401
 
 
 def test_not_in_the_plan(p1, base, a1):

@@ -6,6 +6,7 @@ not be stored. Neither a session nor a person's token opens it.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from datetime import datetime
 from typing import Any, ClassVar
@@ -31,6 +32,9 @@ from incidents.intake.alarms.reception import receive
 from incidents.models import AlarmSource
 from incidents.models.intake import digest_of
 from portal.api import PROBLEM, ProblemSerializer
+from portal.api_auth import living_token
+from portal.api_limits import Limited
+from portal.models import ApiToken
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +66,8 @@ class SourceToken(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, AlarmSource]:
         scheme, _, token = get_authorization_header(request).decode("latin-1").partition(" ")
-        source = _source_of(token) if scheme.lower() == "bearer" else None
         kind = request.parser_context["view"].kind
+        source = _source_of(token) or _source_of_person(token, kind) if scheme.lower() == "bearer" else None
         if source is None or source.kind != kind:
             raise exceptions.AuthenticationFailed("Send the token of an alarm source of this format.")
         return AnonymousUser(), source
@@ -75,6 +79,29 @@ class SourceToken(BaseAuthentication):
 def _source_of(token: str) -> AlarmSource | None:
     is_served = Q(organisation__is_active=True) | Q(service__is_active=True)
     return AlarmSource.objects.filter(is_served, token_digest=digest_of(token), is_active=True).first()
+
+
+def _source_of_person(token: str, kind: str) -> AlarmSource | None:
+    """The source behind a person's token that is for alarms only: one for each token and format, made at first use.
+
+    Its digest is no digest, so that no token opens it by itself. Staff see it on their desk, and may switch it off.
+    """
+    found = living_token(token)
+    if found is None or found.scope != ApiToken.Scope.ALARMS or found.organisation is None:
+        return None
+    key = hashlib.sha256(f"{found.pk}:{kind}".encode()).hexdigest()[:40]
+    made, _created = AlarmSource.objects.get_or_create(
+        token_digest=f"person:{key}",
+        defaults={
+            "name": f"{found.organisation} · {found.name[:30] or found.user.get_short_name()[:30]} · {key[:8]}"[
+                :120
+            ],
+            "kind": kind,
+            "organisation": found.organisation,
+            "token_hint": "",
+        },
+    )
+    return made if made.is_active and found.organisation.is_active else None
 
 
 class SourceTokenScheme(OpenApiAuthenticationExtension):
@@ -114,12 +141,12 @@ class AlarmSchema(AutoSchema):
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies = super()._get_response_bodies(direction)
-        for code in ("400", "401", "413", "415", "503"):
+        for code in ("400", "401", "413", "415", "429", "500", "503"):
             bodies[code] = self._get_response_for_code(ProblemSerializer, code, [PROBLEM], direction)
         return bodies
 
 
-class AlarmDoor(APIView):
+class AlarmDoor(Limited, APIView):
     """One format's hatch."""
 
     authentication_classes = (SourceToken,)
@@ -134,6 +161,10 @@ class AlarmDoor(APIView):
         assert isinstance(request.auth, AlarmSource)  # `IsSource` let it pass
         self.source = request.auth
         hear(self.source, self.now)
+
+    def limited_by(self, request: Request) -> tuple[str, str]:
+        assert isinstance(request.auth, AlarmSource)  # `IsSource` let it pass
+        return "alarms", f"source-{request.auth.pk}"
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         """We answer in JSON; an alarm is not refused for what its sender would rather read."""

@@ -37,6 +37,7 @@ from incidents.intake.chat import mattermost, slack
 from incidents.intake.chat.reception import receive
 from incidents.intake.chat.spoken import Spoken
 from incidents.models import InboundMessage, Message
+from portal.api_limits import Limited
 from portal.models import Endpoint
 
 logger = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ class IsChannel(BasePermission):
         return isinstance(request.auth, Endpoint)
 
 
-class ChatDoor(APIView):
+class ChatDoor(Limited, APIView):
     """One service's hatch."""
 
     authentication_classes = (ServiceSignature,)
@@ -119,6 +120,10 @@ class ChatDoor(APIView):
 
     def is_signed(self, request: Request, secret: str) -> bool:
         raise NotImplementedError
+
+    def limited_by(self, request: Request) -> tuple[str, str]:
+        assert isinstance(request.auth, Endpoint)  # `IsChannel` let it pass
+        return "channels", f"endpoint-{request.auth.pk}"
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         """We answer in JSON, whatever the service would rather read."""

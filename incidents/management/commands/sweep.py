@@ -14,7 +14,7 @@ from incidents.report_mail import send_monthly_reports
 from incidents.summaries import send_daily_summaries
 from incidents.sweep import sweep
 from maintenance.sweep import sweep as sweep_maintenance
-from portal import announcing, audit_seal, outbox, status_mails
+from portal import announcing, api_once, audit_seal, outbox, status_mails, tokens
 
 
 class Command(BaseCommand):
@@ -30,6 +30,7 @@ class Command(BaseCommand):
         done["announcements"] = announcing.publish_due(timezone.now())
         done["service states told"] = status_mails.tell_status(timezone.now())
         done["monthly reports"] = send_monthly_reports(timezone.now())
+        done["API purged"] = api_once.purge(timezone.now()) + tokens.purge(timezone.now())
         report = outbox.sweep(timezone.now())
         # What the outbox has just delivered may decide verdicts.
         done["accepted"] += sweep(timezone.now())["accepted"]

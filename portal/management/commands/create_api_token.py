@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
 from django.utils import timezone
 
-from portal.audit import record_of_person
-from portal.models import ApiToken, User
+from portal import tokens
+from portal.models import ApiToken, Organisation, Service, User
+from portal.verbs import Refused
 
 DEFAULT_DAYS = 365
-MAX_DAYS = 3650
+MAX_DAYS = 3650  # who may run this decides
 
 
 class Command(BaseCommand):
@@ -28,7 +27,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--days", type=int, default=DEFAULT_DAYS, help=f"days until it expires (default {DEFAULT_DAYS})"
         )
-        parser.add_argument("--read-only", action="store_true", help="the token may only read")
+        parser.add_argument("--read-only", action="store_true", help="the token may only read (--scope read)")
+        parser.add_argument("--scope", choices=ApiToken.Scope.values, default="", help="default: write")
+        parser.add_argument("--organisation", default="", help="short name: only for this organisation")
+        parser.add_argument("--service", default="", help="short name: only for this service")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the token and nothing else on standard output. CommandError if it cannot be made."""
@@ -37,15 +39,32 @@ class Command(BaseCommand):
             raise CommandError(f"--days must lie between 1 and {MAX_DAYS}, not {days}.")
         if len(name) > 100:
             raise CommandError("--name must have at most 100 characters.")
-        scope = ApiToken.Scope.READ if options["read_only"] else ApiToken.Scope.WRITE
-        expiry = timedelta(days=days)
-        owner = person(options["email"])
-        with transaction.atomic():
-            made, token = ApiToken.objects.create(owner, expiry=expiry, name=name, scope=scope)
-            facts = {"scope": str(scope), "person": owner.pk, "days": days}
-            about = {"by": None, "now": timezone.now(), "subject": f"token/{made.digest[:12]}"}
-            record_of_person("token_created", owner, facts=facts, **about)
+        scope = options["scope"] or ("read" if options["read_only"] else "write")
+        if options["read_only"] and scope != "read":
+            raise CommandError("--read-only and --scope say different things. Give one of them.")
+        try:
+            _made, token = tokens.create(
+                person(options["email"]),
+                name=name or "manage.py",
+                scope=scope,
+                days=days,
+                now=timezone.now(),
+                by=None,
+                most_days=MAX_DAYS,
+                organisation=named(Organisation, options["organisation"]),
+                service=named(Service, options["service"]),
+            )
+        except Refused as refused:
+            raise CommandError(refused.reason) from refused
         self.stdout.write(token)
+
+
+def named(model: type[Organisation] | type[Service], slug: str) -> Any:
+    """The organisation or service by its short name; None for "". CommandError if there is none."""
+    found = model._default_manager.filter(slug=slug).first() if slug else None
+    if slug and found is None:
+        raise CommandError(f"Nothing here has the short name {slug}.")
+    return found
 
 
 def person(email: str) -> User:
