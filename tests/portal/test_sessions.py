@@ -235,6 +235,9 @@ def test_other_sessions_are_ended_only_by_whoever_has_just_proved_who_they_are(a
     with time_machine.travel(T0, tick=False) as traveller:
         here, there = signed_in(a1), signed_in(a1)
         traveller.shift(timedelta(minutes=5, seconds=1))
+        pk = UserSession.objects.get(session_key=there.session.session_key).pk
+        answer = here.post(f"/accounts/sessions/{pk}/end/")
+        assert answer["Location"].startswith("/accounts/reauthenticate/")
         answer = here.post("/accounts/sessions/")
         assert answer["Location"].startswith("/accounts/reauthenticate/")
         assert lives(there)
