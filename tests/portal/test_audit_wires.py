@@ -230,7 +230,9 @@ def test_a_download_is_recorded_and_a_refused_one_is_not(client, a1, b1, acme, t
     assert told() == before
     client.force_login(a1)
     with Writes.noted() as writes:
-        assert client.get(to).status_code == 200
+        answer = client.get(to)
+    assert (answer.status_code, b"".join(answer.streaming_content)) == (200, b"words")
+    answer.close()
     assert len(writes) == 2  # the entry and its origin
     entry = last("attachment_read")
     assert (entry.by, entry.organisation, entry.subject) == (a1, acme, f"incident/{made.reference}")
