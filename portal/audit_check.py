@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from django.db import models
+from django.db import DataError, models
 
 from portal.audit import digest_of_origin
 from portal.audit_seal import (
@@ -20,7 +20,7 @@ from portal.audit_seal import (
 from portal.models import AuditEntry, AuditOrigin, AuditSeal, PurgedRow
 
 SEALS_AT_ONCE = 10
-UNREADABLE = (ValueError, TypeError, OverflowError, ArithmeticError, AttributeError, KeyError)
+UNREADABLE = (DataError, ValueError, TypeError, OverflowError, ArithmeticError, AttributeError, KeyError)
 
 
 @dataclass

@@ -27,7 +27,7 @@ def lift(*models):
     """What somebody with all rights on the database does first: no trigger of ours, no foreign key stops them."""
     if not on_sqlite:
         execute("SET CONSTRAINTS ALL IMMEDIATE")  # a table with outstanding checks cannot be altered
-    for model in models or guarded_models():
+    for model in models or [*guarded_models(), Purge]:
         table = model._meta.db_table
         if on_sqlite:
             for name in ("no_update", "no_delete", "no_insert", "purged"):
