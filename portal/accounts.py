@@ -114,7 +114,7 @@ class AccountAdapter(DefaultAccountAdapter):
             return None  # the same answer as for a wrong password
         return user if user is not None and may_sign_in(user) else None
 
-    def pre_login(self, request: HttpRequest, user: AbstractBaseUser, **kwargs: Any) -> HttpResponse | None:
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
         """The last door of every way in: password, passkey and identity provider."""
         if not may_sign_in(user):
             return self.respond_user_inactive(request, user)
