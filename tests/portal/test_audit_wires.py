@@ -232,7 +232,6 @@ def test_a_download_is_recorded_and_a_refused_one_is_not(client, a1, b1, acme, t
     with Writes.noted() as writes:
         answer = client.get(to)
     assert (answer.status_code, b"".join(answer.streaming_content)) == (200, b"words")
-    answer.close()
     assert len(writes) == 2  # the entry and its origin
     entry = last("attachment_read")
     assert (entry.by, entry.organisation, entry.subject) == (a1, acme, f"incident/{made.reference}")
@@ -259,7 +258,6 @@ def test_whole_mails_are_recorded(client, a1, g1, acme, monkeypatch):
     client.force_login(g1)
     answer = client.get(reverse("admin:incidents_inboundmessage_raw", args=[mail.pk]))
     assert (answer.status_code, b"".join(answer.streaming_content)) == (200, b"Subject: x\r\n\r\nx")
-    answer.close()
     entry = last("original_read")
     assert (entry.by, entry.organisation, entry.facts) == (g1, acme, {"mail": mail.pk})
 

@@ -11,6 +11,7 @@ import pytest
 import requests
 import time_machine
 from allauth.account.utils import perform_login
+from allauth.core.context import request_context
 from allauth.mfa.totp.internal.auth import TOTP
 from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.models import SocialAccount, SocialToken
@@ -205,7 +206,8 @@ def test_an_attempt_left_halfway_says_nothing_of_the_next_person(client, row, ac
     assert "2fa" in answer["Location"]
     assert who(client) is None
     request = client.get("/accounts/login/").wsgi_request
-    perform_login(request, a2, email_verification="none")
+    with request_context(request):
+        perform_login(request, a2, email_verification="none")
     assert request.user == a2
     assert "idp_amr" not in request.session
     assert "idp" not in request.session
@@ -740,7 +742,8 @@ def test_a_right_password_is_answered_like_a_wrong_one(client, only_way, a1):
 def test_no_other_way_in_is_left_open(rf, client, only_way, a1):
     """A passkey, a code, a link: all of them pass the adapter."""
     request = client.get("/accounts/login/").wsgi_request
-    answer = perform_login(request, a1, email_verification="none")
+    with request_context(request):
+        answer = perform_login(request, a1, email_verification="none")
     assert (answer.status_code, answer["Location"]) == (302, "/accounts/organisation/")
     assert not request.user.is_authenticated
 
