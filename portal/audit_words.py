@@ -42,7 +42,17 @@ def _public(group: str, sentence: Any, *facts: str) -> Kind:
     return Kind(group, sentence, facts)
 
 
-_MEMBER = ("person", "role", "role_from", "role_to", "visibility", "visibility_from", "visibility_to", "team")
+_MEMBER = (
+    "person",
+    "role",
+    "before",
+    "role_from",
+    "role_to",
+    "visibility",
+    "visibility_from",
+    "visibility_to",
+    "team",
+)
 _CHANGE = ("model", "history", "change", "fields", "role", "visibility")
 
 KINDS: dict[str, Kind] = {
@@ -50,7 +60,7 @@ KINDS: dict[str, Kind] = {
     "signed_in": _public("sign-in", _("signed in"), "methods", "provider"),
     "signed_out": _public("sign-in", _("signed out")),
     "sign_in_failed": _public("sign-in", _("a sign-in failed"), "method"),
-    "sign_in_refused": _public("sign-in", _("a sign-in was refused"), "reason", "provider"),
+    "sign_in_refused": _public("sign-in", _("a sign-in was refused"), "reason", "provider", "detail", "code"),
     "password_changed": _public("sign-in", _("changed the password")),
     "password_reset_asked": _public("sign-in", _("asked for a new password")),
     "password_reset_done": _public("sign-in", _("set a new password by the link in the mail")),
@@ -84,11 +94,17 @@ KINDS: dict[str, Kind] = {
     "person_changed": _public("people", _("staff changed a person"), "person", "fields"),
     # identity
     "domain_added": _public("identity", _("added a mail domain")),
-    "domain_verified": _public("identity", _("verified a mail domain")),
+    "domain_verified": _public("identity", _("verified a mail domain"), "shown_by"),
     "domain_removed": _public("identity", _("removed a mail domain")),
     "identity_provider_added": _public("identity", _("added an identity provider"), "protocol"),
     "identity_provider_changed": _public("identity", _("changed an identity provider"), "fields"),
     "identity_provider_removed": _public("identity", _("removed an identity provider")),
+    "identity_provider_on": _public("identity", _("switched an identity provider on")),
+    "identity_provider_off": _public("identity", _("switched an identity provider off")),
+    "identity_bound": _public("identity", _("was bound to an identity provider")),
+    "signed_in_by_provider": _public("identity", _("signed in by an identity provider"), "amr"),
+    "person_joined": _public("identity", _("was added at the first sign-in by an identity provider")),
+    "last_manager_kept": _public("identity", _("stayed manager: there is no other"), "role"),
     "role_by_group": _public("identity", _("got a role by a group of the identity provider"), *_MEMBER),
     "second_factor_required": _public("identity", _("changed whether a second factor is required"), "is_on"),
     # rights

@@ -59,10 +59,10 @@ class OrganisationDomainAdmin(HistoryAdmin):
         obj.created_at = obj.created_at or timezone.now().replace(microsecond=0)
         super().save_model(request, obj, form, change)
         if not change:
-            _note(request, "mail_domain_added", obj)
+            _note(request, "domain_added", obj)
 
     def delete_model(self, request: HttpRequest, obj: OrganisationDomain) -> None:
-        _note(request, "mail_domain_removed", obj)
+        _note(request, "domain_removed", obj)
         super().delete_model(request, obj)
 
     @admin.action(description=gettext_lazy("Vouch for the mail domain"), permissions=["vouch"])

@@ -84,7 +84,7 @@ def add_domain(
     made = OrganisationDomain.objects.create(
         organisation=locked, domain=name, created_at=now.replace(microsecond=0)
     )
-    _note("mail_domain_added", made, by, now, request)
+    _note("domain_added", made, by, now, request)
     return made
 
 
@@ -136,7 +136,7 @@ def _verify(row: OrganisationDomain, by: User, now: datetime, request: Any, *, b
                 raise Refused(_("It is verified already."), kind="state")
             locked.verified_at, locked.verified_by = now.replace(microsecond=0), by
             locked.save()
-            _note("mail_domain_verified", locked, by, now, request, shown_by="file" if by_file else "staff")
+            _note("domain_verified", locked, by, now, request, shown_by="file" if by_file else "staff")
     except IntegrityError as error:
         raise Refused(_("This mail domain cannot be verified here. Please ask us."), kind="state") from error
 
@@ -147,7 +147,7 @@ def remove_domain(
 ) -> None:
     """The identity provider is not believed about its addresses any more, from this moment."""
     _locked(row.organisation, by)
-    _note("mail_domain_removed", row, by, now, request)
+    _note("domain_removed", row, by, now, request)
     row.delete()
 
 

@@ -325,7 +325,7 @@ def rename_team(
 ) -> Team:
     locked = _locked_team(team, by)
     _name_team(locked, name, by)
-    _record("team_renamed", locked.organisation, f"team/{locked.pk}", by, now, request, {})
+    _record("team_changed", locked.organisation, f"team/{locked.pk}", by, now, request, {})
     return locked
 
 

@@ -90,7 +90,7 @@ def test_a_domain_is_verified_by_the_file_on_its_own_server(manager, a2, net):
     row.refresh_from_db()
     assert row.verified_at is not None
     assert row.verified_by == a2
-    entry = AuditEntry.objects.get(kind="mail_domain_verified")
+    entry = AuditEntry.objects.get(kind="domain_verified")
     assert (entry.by, entry.facts) == (a2, {"shown_by": "file"})
 
 
@@ -150,7 +150,7 @@ def test_staff_vouch_only_as_heads_of_support(acme, g1, h1):
     identity_verbs.vouch_for_domain(row, by=h1, now=timezone.now())
     row.refresh_from_db()
     assert (row.verified_by, row.verified_at is not None) == (h1, True)
-    assert AuditEntry.objects.get(kind="mail_domain_verified").facts == {"shown_by": "staff"}
+    assert AuditEntry.objects.get(kind="domain_verified").facts == {"shown_by": "staff"}
 
 
 def test_staff_do_not_vouch_for_our_own_domain_either(acme, h1):

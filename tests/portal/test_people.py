@@ -489,7 +489,7 @@ def test_teams_are_made_renamed_and_removed(acme, a1, a2):
     assert not Team.objects.exists()
     assert [kind for kind in kinds() if kind.startswith("team")] == [
         "team_made",
-        "team_renamed",
+        "team_changed",
         "team_removed",
     ]
 
