@@ -9,8 +9,10 @@ class IncidentsConfig(AppConfig):
     def ready(self) -> None:
         from incidents import (  # noqa: PLC0415 (needs loaded models)
             checks,
+            erasure,
             notify,
             oncall,
+            privacy_map,
             rca_notify,
             rca_webhook_events,
             report_mail,
@@ -23,6 +25,8 @@ class IncidentsConfig(AppConfig):
         from maintenance import audiences  # noqa: PLC0415
 
         assert checks  # importing registers them
+        privacy_map.declare()
+        erasure.register()
         notify.register()
         audiences.ask_rota(oncall.on_duty)
         rca_notify.register()

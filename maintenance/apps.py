@@ -7,7 +7,8 @@ class MaintenanceConfig(AppConfig):
     verbose_name = _("Maintenance")
 
     def ready(self) -> None:
-        from maintenance import notify, webhook_events  # noqa: PLC0415 (needs loaded models)
+        from maintenance import notify, privacy_map, webhook_events  # noqa: PLC0415 (needs loaded models)
 
         notify.register()
+        privacy_map.declare()
         webhook_events.register()
