@@ -16,6 +16,8 @@ class IncidentsConfig(AppConfig):
             rca_notify,
             rca_webhook_events,
             report_mail,
+            retention,
+            scans,
             summaries,
             webhook_events,
         )
@@ -27,6 +29,8 @@ class IncidentsConfig(AppConfig):
         assert checks  # importing registers them
         privacy_map.declare()
         erasure.register()
+        scans.register()
+        retention.declare()
         notify.register()
         audiences.ask_rota(oncall.on_duty)
         rca_notify.register()

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 from django import forms
 from django.contrib import messages
@@ -25,7 +25,7 @@ from incidents.intake.chat import words as chat_words
 from incidents.intake.parsed import ParsedMail
 from incidents.intake.subjects import read_subject
 from incidents.models import InboundMessage, Incident, Level
-from portal import access
+from portal import access, scanning
 from portal.access import is_agent, person_of
 from portal.models import Membership, Organisation, User
 from portal.uploads import serve_attachment
@@ -288,8 +288,8 @@ def read_again(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-def raw(request: HttpRequest, pk: int) -> FileResponse:
-    """The mail as it came, as a download that nothing renders."""
+def raw(request: HttpRequest, pk: int) -> FileResponse | HttpResponse:
+    """The mail as it came, as a download that nothing renders. Files and all: the scanner looks at it now."""
     message = get_message(request, pk)
     if not message.raw:
         raise Http404
@@ -297,4 +297,22 @@ def raw(request: HttpRequest, pk: int) -> FileResponse:
         stored = message.raw.open("rb")
     except FileNotFoundError as error:
         raise Http404 from error
+    if not is_harmless(stored.file):
+        stored.close()
+        messages.error(
+            request, _("The mail as it came is held: the scanner objects to it, or does not answer.")
+        )
+        return redirect("admin:incidents_inboundmessage_change", message.pk)
     return serve_attachment(stored.file, f"mail-{message.pk}.eml", "message/rfc822")
+
+
+def is_harmless(file: IO[bytes]) -> bool:
+    """Whether the scanner, where there is one, finds nothing in a file just now."""
+    if not scanning.is_configured():
+        return True
+    try:
+        return scanning.scan(file).is_clean
+    except scanning.Away:
+        return False
+    finally:
+        file.seek(0)

@@ -41,7 +41,7 @@ def whole_mail(request: HttpRequest, incident: Incident, inbound: InboundMessage
         return redirect("admin:incidents_inboundmessage_change", inbound.pk)
     try:
         content = mail.read(inbound)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:  # kept no longer: its words stand in the incident
         raise Http404 from error
     context = {"incident": incident, "inbound": inbound, "content": content}
     return render(request, "incidents/original.html", context)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -33,7 +33,9 @@ ROLES = [StaffRole.DUTY_MANAGER, StaffRole.HEAD_OF_SUPPORT, StaffRole.ADMINISTRA
 def due(now: datetime) -> QuerySet[Attachment]:
     """What waits for the scanner, the oldest first; what it could not take is tried again each hour."""
     waiting = Attachment.objects.filter(scan=Scan.WAITING).exclude(file="")
-    return waiting.filter(Q(scanned_at=None) | Q(scanned_at__lte=now - AGAIN)).order_by("scanned_at", "pk")
+    return waiting.filter(Q(scanned_at=None) | Q(scanned_at__lte=now - AGAIN)).order_by(
+        F("scanned_at").asc(nulls_first=True), "pk"
+    )
 
 
 def sweep(now: datetime) -> dict[str, int]:
@@ -139,6 +141,6 @@ def remove_file(attachment: Attachment, *, by: User, now: datetime) -> bool:
     rows = Attachment.objects.filter(pk=attachment.pk, scan=Scan.INFECTED).exclude(file="")
     if not rows.update(file=""):
         return False
-    attachment.file.storage.delete(attachment.file.name)
+    attachment.file.storage.delete(str(attachment.file.name))
     audit.record("infected_file_removed", by=by, now=now, subject=f"attachment/{attachment.pk}")
     return True

@@ -8,7 +8,7 @@ class PortalConfig(AppConfig):
     verbose_name = _("Organisations and service")
 
     def ready(self) -> None:
-        from portal import announcement_events, privacy_map  # noqa: PLC0415 (needs loaded models)
+        from portal import announcement_events, privacy_map, retention_kinds  # noqa: PLC0415 (needs loaded models)
         from portal.announcing import ANNOUNCED  # noqa: PLC0415
         from portal.mails import ENDPOINT_DISABLED, ENDPOINT_TEST, OUTBOX_ALARM  # noqa: PLC0415
         from portal.outbox import register  # noqa: PLC0415
@@ -22,4 +22,5 @@ class PortalConfig(AppConfig):
         register(ANNOUNCED)
         announcement_events.register()
         privacy_map.declare()
+        retention_kinds.declare()
         post_migrate.connect(install_append_only_triggers, dispatch_uid="append_only_triggers")

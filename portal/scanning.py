@@ -11,7 +11,7 @@ import logging
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import BinaryIO
+from typing import Any
 from urllib.parse import urlsplit
 
 from clamav_client.clamd import (
@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 SCANNER, ASKED = "scanner", "scanner asked"  # when it last answered, and when it was last asked
 TOO_LARGE = "larger than what the scanner takes"
+TOO_LONG = "the scanner took too long over it"
+PING_SECONDS = 5
 NO_ANSWER = "the scanner could not read it"
 STRANGE = re.compile(r"[^\w .:/()+-]", re.ASCII)
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -53,39 +55,38 @@ def is_configured() -> bool:
     return bool(settings.CLAMAV_URL)
 
 
-def scan(file: BinaryIO) -> Found:
-    """Hand the file to the scanner, in portions. Away if it cannot be reached, or says nothing in time."""
+def scan(file: Any) -> Found:
+    """Hand the file to the scanner, in portions. Away if it cannot be reached, or has died over it."""
     try:
-        answers = _client().instream(file)
+        answers = _client(settings.CLAMAV_TIMEOUT_SECONDS).instream(file)
     except BufferTooLongError:
         return Found(trouble=TOO_LARGE)
-    except (BrokenPipeError, ConnectionResetError) as error:
-        return _cut_off(error)
-    except (CommunicationError, OSError, ValueError) as error:
-        raise Away(type(error).__name__) from error
     except ResponseError:
         return Found(trouble=NO_ANSWER)
+    except (BrokenPipeError, ConnectionResetError) as error:  # so clamd does past its StreamMaxLength
+        return _unless_away(error, TOO_LARGE)
+    except (CommunicationError, OSError, ValueError) as error:
+        return _unless_away(error, TOO_LONG)
     status, name = answers.get("stream", ("", None))
     if status == "OK":
         return Found(is_clean=True)
     if status == "FOUND":
         return Found(infection=STRANGE.sub("", name or "")[:150] or "unknown")
-    return Found(trouble=NO_ANSWER)
+    return Found(trouble=NO_ANSWER) if answers else _unless_away(None, NO_ANSWER)
 
 
-def _cut_off(error: OSError) -> Found:
-    """The connection ended amid the file: clamd does so past StreamMaxLength, unless it has just died."""
+def _unless_away(error: Exception | None, trouble: str) -> Found:
+    """The trouble is the file's own if the scanner still answers: it must not stop the others."""
     try:
-        _client().ping()
+        _client(PING_SECONDS).ping()
     except Exception as gone:
-        raise Away(type(error).__name__) from gone
-    return Found(trouble=TOO_LARGE)
+        raise Away(type(error or gone).__name__) from gone
+    return Found(trouble=trouble)
 
 
-def _client() -> ClamdNetworkSocket:
+def _client(seconds: int) -> ClamdNetworkSocket:
     """A client for CLAMAV_URL: unix:///run/clamav/clamd.ctl or tcp://host:3310."""
     parts = urlsplit(settings.CLAMAV_URL)
-    seconds = settings.CLAMAV_TIMEOUT_SECONDS
     if parts.scheme == "unix":
         return ClamdUnixSocket(path=parts.path, timeout=seconds)
     return ClamdNetworkSocket(host=parts.hostname or "", port=parts.port or 3310, timeout=seconds)

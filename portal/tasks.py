@@ -7,7 +7,7 @@ import threading
 from celery import shared_task
 from django.utils import timezone
 
-from portal import announcing, calendars, outbox, status_mails
+from portal import announcing, calendars, outbox, retention, status_mails
 from portal.channels.base import EMAIL, WEBHOOK
 
 # A mail server that hangs would hold every thread of a worker; these many may wait for it, the others
@@ -54,3 +54,8 @@ def tell_status() -> int:
 @shared_task
 def publish_announcements() -> int:
     return announcing.publish_due(timezone.now())
+
+
+@shared_task
+def run_retention() -> dict[str, int]:
+    return retention.sweep(timezone.now())

@@ -278,6 +278,8 @@ class Attachment(models.Model):
         """Why it is not served, in one calm line; "" for a file that is."""
         if not self.file:
             return gettext("This file was removed.")
+        if self.scan == self.Scan.WAITING and self.scan_note:
+            return gettext("This file is held: our scanner could not look at it yet. It is tried again.")
         if self.scan == self.Scan.WAITING:
             return gettext("This file is being scanned. Come back in a moment.")
         if self.scan == self.Scan.INFECTED:

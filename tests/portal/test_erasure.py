@@ -35,9 +35,11 @@ ADDRESS, OTHER = "zebulon.quixotefield@acme.example", "zq-other@acme.example"
 CANARIES = [NAME, "Zebulon", "Quixotefield", ADDRESS, OTHER, "ZQ-EXTERNAL-77", "203.0.113.77"]
 
 
-def mailed(subject, text, *, sender, **headers):
+def mailed(subject, text, *, sender, name, **headers):
     """A mail that came in and was read."""
-    row = arrive(written(sender, text, subject=subject, verdict=PASS, **headers), T0 + timedelta(minutes=6))
+    raw = written(sender, text, subject=subject, verdict=PASS, **headers)
+    raw = raw.replace(f"From: {sender}".encode(), f"From: {name} <{sender}>".encode())
+    row = arrive(raw, T0 + timedelta(minutes=6))
     assert row.state == "done", row.state_reason
     return row
 
@@ -74,8 +76,8 @@ def lived(zed, acme, a1, a2, g1, root, b1, rf):
         found, by=g1, now=T0 + timedelta(minutes=4), channel="admin", condition="acknowledged",
         summary=f"We work with {NAME}.", impact="None.", next_steps="Wait.", next_update_at=T0 + timedelta(minutes=30),
     )  # fmt: skip
-    mailed("Everything is slow", f"It is.\n\n{NAME}\n{OTHER}", sender=f"{DISPLAY} <{ADDRESS}>")
-    mailed("Nothing works", f"Ask {NAME}.", sender=f"Ada One <{a1.email}>", Cc=f"{NAME} <{OTHER}>")
+    mailed("Everything is slow", f"It is.\n\n{NAME}\n{OTHER}", sender=ADDRESS, name=DISPLAY)
+    mailed("Nothing works", f"Ask {NAME}.", sender=a1.email, name="Ada One", Cc=f"{NAME} <{OTHER}>")
     _belongings(zed, acme, a1, a2, root, rf)
     analysis = published(rca_of(resolved(zed, g1)), g1, root)
     actions.comment_rca(
