@@ -17,6 +17,7 @@ from incidents.models import (
     Article,
     ArticleVersion,
     Attachment,
+    BridgeStep,
     Contest,
     InboundMessage,
     Incident,
@@ -83,6 +84,11 @@ def _incidents() -> None:
 
 
 def _remove_texts(pks: list[int], now: datetime) -> None:
+    closed = Incident.objects.select_for_update(of=("self",)).filter(
+        pk__in=pks, status=Incident.Status.CLOSED
+    )
+    pks = list(closed.order_by("pk").values_list("pk", flat=True))
+    BridgeStep.objects.filter(bridge__incident__in=pks).update(text=REMOVED)
     Message.objects.filter(incident__in=pks).update(text=REMOVED)
     StatusUpdate.objects.filter(incident__in=pks).update(
         summary=REMOVED, impact="", next_steps="", held_reason=""

@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from portal import announcement_desk, calendars, endpoint_desk
+from portal import announcement_desk, calendars, endpoint_desk, privacy_desk
 from portal.access import is_agent, person_of
 from portal.admin_base import (
     ADMINISTRATOR_WRITES,
@@ -46,7 +46,7 @@ from portal.models import (
     User,
 )
 
-__all__ = ["announcement_desk", "endpoint_desk"]  # their pages register themselves
+__all__ = ["announcement_desk", "endpoint_desk", "privacy_desk"]  # their pages register themselves
 
 
 def to_the_desk(request: HttpRequest, extra_context: Any = None) -> HttpResponse:

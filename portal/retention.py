@@ -87,32 +87,29 @@ def empty(model: type[Model], **columns: Any) -> Callable[[list[Any], datetime],
 # --- the rules ---
 
 
-def ensure_rules() -> list[RetentionRule]:
-    """Every kind's rule, in the order of the kinds; made with its default where there is none yet."""
+def rules() -> list[RetentionRule]:
+    """Every kind's rule, in the order of the kinds: its default (not stored) where nobody has changed it."""
     known = {rule.kind: rule for rule in RetentionRule.objects.filter(kind__in=KINDS)}
-    for name, kind in KINDS.items():
-        if name not in known:
-            known[name], _made = RetentionRule.objects.get_or_create(
-                kind=name, defaults={"keep_days": kind.default_days}
-            )
-    return [known[name] for name in KINDS]
+    defaults = {name: RetentionRule(kind=name, keep_days=kind.default_days) for name, kind in KINDS.items()}
+    return [known.get(name, default) for name, default in defaults.items()]
 
 
-def change_rule(rule: RetentionRule, *, keep_days: int | None, by: User, now: datetime) -> RetentionRule:
+def change_rule(kind: str, *, keep_days: int | None, by: User, now: datetime) -> RetentionRule:
     """Keep rows of the kind for other `keep_days` (None: for ever). Refused for less than the kind's least."""
     if not by.has_staff_role(StaffRole.ADMINISTRATOR):
         raise Refused(_("Only administrators change how long something is kept."), kind="permission")
-    least = KINDS[rule.kind].least_days
+    least = KINDS[kind].least_days
     if keep_days is not None and not least <= keep_days <= MOST_DAYS:
         words = _("Choose %(least)s to %(most)s days, or none to keep it for ever.")
         raise Refused(words % {"least": least, "most": MOST_DAYS}, field="keep_days")
     with transaction.atomic():
-        locked = RetentionRule.objects.select_for_update().get(pk=rule.pk)
+        RetentionRule.objects.get_or_create(kind=kind, defaults={"keep_days": KINDS[kind].default_days})
+        locked = RetentionRule.objects.select_for_update().get(kind=kind)
         before, locked.keep_days = locked.keep_days, keep_days
         locked._history_user = by  # type: ignore[attr-defined]
         locked.save()
-        facts = {"kind": rule.kind, "from": before, "to": keep_days}
-        audit.record("retention_changed", by=by, now=now, subject=f"retention/{rule.kind}", facts=facts)
+        facts = {"kind": kind, "from": before, "to": keep_days}
+        audit.record("retention_changed", by=by, now=now, subject=f"retention/{kind}", facts=facts)
     return locked
 
 
@@ -154,7 +151,7 @@ def sweep(now: datetime, *, limit: int = LIMIT) -> dict[str, int]:
     """Every rule, once; a kind that fails stops no other."""
     beat("retention", now)
     done: dict[str, int] = {}
-    for rule in ensure_rules():
+    for rule in rules():
         try:
             if count := run(rule, now, limit=limit):
                 done[rule.kind] = count

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from portal import announcement_views, endpoint_views, health, views
+from portal import announcement_views, endpoint_views, health, privacy_views, views
 from portal.announcement_api import router as announcement_router
 from portal.home import home
 from portal.public_status import public_status
@@ -18,6 +18,7 @@ urlpatterns = [
     path("announcements/", announcement_views.announcement_list, name="announcements"),
     path("announcements/<int:pk>/", announcement_views.announcement, name="announcement"),
     path("profile/", views.profile, name="profile"),
+    path("profile/data/", privacy_views.own_data, name="own-data"),
     path("channels/", endpoint_views.endpoint_list, name="channels"),
     path("channels/new/", endpoint_views.new_endpoint, name="channel-new"),
     path("channels/format/", endpoint_views.webhook_format, name="channel-format"),

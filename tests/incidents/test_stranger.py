@@ -54,6 +54,7 @@ VERDICTS = {
         / announcements/ incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/
         maintenance/calendar/ maintenance/freezes/ profile/ sla/ status/ reports/
         reports/{month}/ reports/{month}/csv/ reports/{month}/pdf/ channels/ channels/format/
+        profile/data/
     """,
     # the same for managers only: 403 for others
     "manager page": "channels/new/",

@@ -36,6 +36,7 @@ CUSTOMER_PAGES = [
     "/sla/", "/status/", "/maintenance/", "/maintenance/MW-3/", "/maintenance/MW-1/",
     "/maintenance/MW-1/rca/", "/maintenance/freezes/", "/maintenance/calendar/", "/status/inference-api/",
     "/announcements/", "/announcements/2/", "/reports/", f"/reports/{MONTH}/", "/knowledge/", "/knowledge/rate-limits/", "/profile/", "/nowhere/",
+    "/profile/data/",
 ]  # fmt: skip
 STAFF_PAGES = [
     "/admin/incidents/incident/6/change/", "/admin/incidents/incident/6/do/validate_level/", "/admin/incidents/incident/add/",

@@ -23,7 +23,7 @@ class Command(BaseCommand):
         now, only = timezone.now(), options["kind"]
         if only and only not in retention.KINDS:
             raise CommandError(f"There is no kind {only}. Known: {', '.join(retention.KINDS)}.")
-        for rule in retention.ensure_rules():
+        for rule in retention.rules():
             if only and rule.kind != only:
                 continue
             kept = "for ever" if rule.keep_days is None else f"{rule.keep_days} days"
