@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from django.db import transaction
 from django.db.models import Field, QuerySet
+from django.utils.html import strip_tags
 
 from portal.models import User
 from portal.privacy import Finds, Table
@@ -68,15 +69,21 @@ class Scrubber:
         return any(self._finds(text) for text in texts_within(value))
 
     def _finds(self, text: str) -> bool:
+        return self._stands_in(text) or ("<" in text and self._stands_in(strip_tags(text)))
+
+    def _stands_in(self, text: str) -> bool:
         plain = _plain(text)
         return any(key in plain for key in self._keys) and self._redactor(text) != _normal(text)
 
     def clean(self, value: Any) -> Any:
-        """The value without the person; the same object's equal if they are not in it."""
-        return self._redactor.within(value) if self.finds(value) else value
+        """The value without the person; the same object's equal if they are not in it.
 
-    def finds_bytes(self, content: bytes) -> bool:
-        return self.finds(content.decode("utf-8", errors="replace"))
+        HTML whose tags stand amid a name is not taken apart: nothing of it is kept.
+        """
+        if not self.finds(value):
+            return value
+        cleaned = self._redactor.within(value)
+        return "" if isinstance(cleaned, str) and self.finds(cleaned) else cleaned
 
 
 def _longest(text: str) -> str:

@@ -129,10 +129,10 @@ def found_anywhere():
                     bytes(v).decode("utf-8", "replace") if isinstance(v, (bytes, memoryview)) else str(v)
                     for v in row
                 )
-                found += [(table, canary) for canary in CANARIES if canary.lower() in text.lower()]
+                found += [(table, canary, text) for canary in CANARIES if canary.lower() in text.lower()]
     for row in InboundMessage.objects.exclude(raw=""):
         content = row.raw.open().read().decode("utf-8", "replace")
-        found += [(row.raw.name, canary) for canary in CANARIES if canary.lower() in content.lower()]
+        found += [(row.raw.name, canary, content) for canary in CANARIES if canary.lower() in content.lower()]
     return found
 
 
@@ -152,7 +152,7 @@ def test_nothing_of_the_person_stands_anywhere_and_the_clocks_stay(lived, zed, r
     client.force_login(zed)
     client.get("/")
     outbox.sweep(T0 + timedelta(minutes=5))
-    assert {canary for _, canary in found_anywhere()} == set(CANARIES)
+    assert {canary for _, canary, _ in found_anywhere()} == set(CANARIES)
     before, said = figures(), verified()
     raws = {row.raw.name for row in InboundMessage.objects.exclude(raw="")}
     assert len(raws) == 2
