@@ -210,7 +210,7 @@ class RetentionAdmin(RoleAdmin):
                 tried = retention.preview(rule, timezone.now(), keep_days=form.cleaned_data["keep_days"])
             elif self._changed(request, form, kind, by):
                 return redirect("admin:portal_retentionrule_changelist")
-        history = RetentionRule.history.filter(kind=kind).select_related("history_user")[:20]  # type: ignore[attr-defined]
+        history = RetentionRule.history.filter(kind=kind).select_related("history_user")[:20]
         context = {
             "kind": retention.KINDS[kind],
             "rule": rule,

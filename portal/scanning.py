@@ -78,10 +78,19 @@ def scan(file: Any) -> Found:
 def _unless_away(error: Exception | None, trouble: str) -> Found:
     """The trouble is the file's own if the scanner still answers: it must not stop the others."""
     try:
-        _client(PING_SECONDS).ping()
+        ping()
     except Exception as gone:
         raise Away(type(error or gone).__name__) from gone
     return Found(trouble=trouble)
+
+
+def ping() -> None:
+    """Ask whether anybody is there; raises whatever keeps them from answering."""
+    client = _client(PING_SECONDS)
+    try:
+        client.ping()
+    finally:
+        client.clamd_socket.close()  # the library leaves it open where nobody was there
 
 
 def _client(seconds: int) -> ClamdNetworkSocket:

@@ -49,7 +49,7 @@ STAFF_PAGES = [
     "/admin/maintenance/maintenancewindow/3/do/move_window/", "/admin/maintenance/freeze/",
     "/admin/incidents/rca/", "/admin/incidents/rca/1/change/", "/admin/portal/announcement/",
     f"/reports/all/{MONTH}/", "/admin/portal/endpoint/", "/admin/incidents/inboundmessage/",
-    "/incidents/INC-1006/bridge/",
+    "/incidents/INC-1006/bridge/", "/admin/incidents/attachment/",
 ]  # fmt: skip
 MANAGER_PAGES = [
     "/admin/", "/admin/incidents/shift/", "/admin/incidents/shift/add/", "/admin/incidents/shift/5/hand-over/",

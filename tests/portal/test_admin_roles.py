@@ -18,6 +18,7 @@ from incidents.desk import VIEWS
 from incidents.models import (
     RCA,
     Alarm,
+    Attachment,
     CannedText,
     InboundMessage,
     Shift,
@@ -34,9 +35,11 @@ from portal.models import (
     CalendarVersion,
     DeliveryAttempt,
     Endpoint,
+    Erasure,
     Organisation,
     OutboxMessage,
     OwnDay,
+    RetentionRule,
     Service,
     SpecialDate,
     User,
@@ -53,6 +56,7 @@ MATRIX = """
 incidents.alarm               v---   v---   v---   v---
 incidents.alarmsource         v---   v---   vac-   vac-
 incidents.article             vac-   vac-   vac-   vac-
+incidents.attachment          v---   v---   v---   v---
 incidents.cannedtext          v---   vacd   vacd   vacd
 incidents.communicationplan   v---   v---   vac-   vac-
 incidents.inboundmessage      v---   v---   v---   v---
@@ -70,8 +74,10 @@ portal.announcement           vac-   vac-   vac-   vac-
 portal.businesscalendar       v---   v---   vac-   vac-
 portal.calendarversion        v---   v---   va--   va--
 portal.endpoint               v---   v---   vac-   vac-
+portal.erasure                ----   ----   ----   v---
 portal.organisation           v---   v---   vac-   vac-
 portal.outboxmessage          v---   v---   v---   v---
+portal.retentionrule          ----   ----   ----   v---
 portal.service                v---   v---   vac-   vac-
 portal.user                   v---   v---   v---   vac-
 """
@@ -96,6 +102,7 @@ portal.organisation portal.servicesubscription  v---   v---   vacd   vacd
 ACTIONS = """
                                    agent  duty  head  administrator
 incidents.alarmsource make_token   no     no    yes   yes
+incidents.attachment delete_file   no     no    no    yes
 portal.endpoint make_a_new_secret  no     no    yes   yes
 portal.endpoint send_a_test        no     no    yes   yes
 portal.outboxmessage replay        no     yes   yes   yes
@@ -178,6 +185,11 @@ def world(people, a1, b1):
         now=T0,
         channel="portal",
     )
+    Attachment.objects.create(
+        incident=made, name="held.txt", size=1, uploaded_by=a1, uploaded_at=T0, scan="infected", file="none"
+    )
+    Erasure.objects.create(person=b1, by=people["superuser"], reason="asked", at=T0)
+    RetentionRule.objects.create(kind="outbox_texts", keep_days=365)
     announcing.write(by=people["agent"], now=T0, title="Draft", text="Draft", audience="all")
     quiet = calendars.new_version(BusinessCalendar.objects.create(name="Quiet"), now=T0, by=None)
     OwnDay.objects.create(version=quiet, day=T0.date(), name="Move")
@@ -221,6 +233,7 @@ def bodies(world):
         },
         "incidents.article": {"slug": "new", "title": "How to fix", "text": "Do **this**."}
         | formset("versions"),
+        "incidents.attachment": {"name": "new.txt", "scan": "clean"},
         "incidents.cannedtext": {"title": "New", "text": "New"},
         "incidents.communicationplan": {
             "name": "New",
@@ -297,6 +310,8 @@ def bodies(world):
             "url": "https://hooks.example.com/new",
             "is_active": "on",
         },
+        "portal.erasure": {"reason": "New"},
+        "portal.retentionrule": {"kind": "outbox_texts", "keep_days": "1"},
         "portal.organisation": {"name": "New", "slug": "new", "language": "en", "time_zone": "Europe/Berlin"}
         | formset("memberships")
         | formset("subscriptions"),
