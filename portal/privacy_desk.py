@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from allauth.account.decorators import reauthentication_required
@@ -76,6 +78,18 @@ def administrators_only(request: HttpRequest) -> User:
     return user
 
 
+def for_administrators(view: Callable[..., Any]) -> Callable[..., HttpResponse]:
+    """A page for administrators who have said who they are within the last minutes. Others get 403, not a form."""
+    asked = reauthentication_required(view)
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        administrators_only(request)
+        return asked(request, *args, **kwargs)
+
+    return guarded
+
+
 @admin.register(Erasure)
 class ErasureAdmin(RoleAdmin):
     """Whom we have forgotten; and the way to forget, or to hand out the data of, one more."""
@@ -86,11 +100,10 @@ class ErasureAdmin(RoleAdmin):
     change_list_template = "admin/portal/erasure/list.html"
 
     def get_urls(self) -> list[URLPattern]:
-        secure = reauthentication_required
         return [
             path("find/", find, name="portal_erasure_find"),
-            path("person/<int:pk>/", secure(erasure), name="portal_erasure_person"),
-            path("person/<int:pk>/data/", secure(data), name="portal_erasure_data"),
+            path("person/<int:pk>/", for_administrators(erasure), name="portal_erasure_person"),
+            path("person/<int:pk>/data/", for_administrators(data), name="portal_erasure_data"),
             *super().get_urls(),
         ]
 
@@ -176,7 +189,7 @@ class RetentionAdmin(RoleAdmin):
         return [
             path(
                 "kind/<slug:kind>/",
-                reauthentication_required(self.rule_view),
+                for_administrators(self.rule_view),
                 name="portal_retentionrule_kind",
             ),
             *super().get_urls(),

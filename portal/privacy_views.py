@@ -18,13 +18,18 @@ from portal.models import User
 
 
 @login_required
-@reauthentication_required
 @never_cache
 @require_http_methods(["GET", "POST"])
 def own_data(request: HttpRequest) -> HttpResponse | FileResponse:
-    """What is kept of the person and why; POST downloads all that is theirs. Never for whoever only looks on."""
+    """What is kept of the person and why. Never for whoever only looks on as them."""
     if getattr(request, "impersonator", None) is not None:
         raise PermissionDenied
+    return _own_data(request)
+
+
+@reauthentication_required
+def _own_data(request: HttpRequest) -> HttpResponse | FileResponse:
+    """POST downloads all that is theirs."""
     if request.method == "POST":
         person = person_of(request)
         return download(request, person, by=person)
