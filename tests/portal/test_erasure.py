@@ -9,7 +9,7 @@ from allauth.account.models import EmailAddress
 from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from rest_framework.test import APIClient
 
@@ -421,3 +421,15 @@ def test_every_way_of_writing_the_name_is_found(zed, text):
 )
 def test_what_only_resembles_the_name_stays(zed, text):
     assert Scrubber(privacy_verbs.names_of(zed)).clean(text) == text
+
+
+def test_the_command_previews_refuses_and_erases(zed, h1, root, capsys):
+    call_command("erase_person", ADDRESS, "--preview", by=root.email)
+    assert "portal.Membership: 1" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="Only administrators"):
+        call_command("erase_person", ADDRESS, by=h1.email, reason="asked")
+    with pytest.raises(CommandError, match="Nobody here"):
+        call_command("erase_person", "no@body.example", by=root.email, reason="asked")
+    assert not Erasure.objects.exists()
+    call_command("erase_person", ADDRESS, by=root.email, reason="asked")
+    assert Erasure.objects.get().person == zed

@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 
 from incidents import actions, scans
 from incidents.models import Attachment
-from portal import outbox, privacy_export, scanning
+from portal import outbox, privacy_export, scanning, wakeups
 from portal.models import AuditEntry, OutboxMessage
 from tests.clamd import EICAR, Clamd
 from tests.conftest import T0
@@ -273,3 +273,12 @@ def wait_for(daemon):
             return
         time.sleep(0.2)
     raise AssertionError("clamd did not start")
+
+
+def test_an_upload_wakes_the_worker_once(made, a1, clamd, monkeypatch, django_capture_on_commit_callbacks):
+    woken = []
+    monkeypatch.setattr(wakeups, "_wake", lambda task: woken.append(task.task))
+    with django_capture_on_commit_callbacks(execute=True):
+        attach(made, a1)
+        attach(made, a1)
+    assert woken.count("incidents.tasks.sweep_scans") == 1
