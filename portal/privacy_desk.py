@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from portal import privacy_verbs, retention
 from portal.access import person_of
-from portal.admin_base import RoleAdmin, rights
+from portal.admin_base import HistoryAdmin, RoleAdmin, rights
 from portal.models import Erasure, RetentionRule, StaffRole, User
 from portal.privacy import TABLES
 from portal.privacy_views import download
@@ -180,7 +180,7 @@ class RuleForm(forms.Form):
 
 
 @admin.register(RetentionRule)
-class RetentionAdmin(RoleAdmin):
+class RetentionAdmin(HistoryAdmin):
     """How long each kind is kept, and what each rule would remove now."""
 
     roles = rights(StaffRole.ADMINISTRATOR)

@@ -8,6 +8,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.apps import apps
 from django.contrib.admin.models import LogEntry
+from django.contrib.sessions.models import Session
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -360,6 +361,7 @@ def test_a_session_and_a_token_open_nothing_any_more(zed, root, client):
     assert (api.get("/api/v1/incidents/").status_code, client.get("/").status_code) == (200, 200)
     erased(zed, root)
     assert (api.get("/api/v1/incidents/").status_code, client.get("/").status_code) == (401, 302)
+    assert not Session.objects.exists()
     assert not client.login(username=ADDRESS, password=PASSWORD)
 
 
