@@ -54,7 +54,6 @@ VERDICTS = {
         / announcements/ incidents/ incidents/new/ incidents/new/suggestions/ knowledge/ maintenance/
         maintenance/calendar/ maintenance/freezes/ profile/ sla/ status/ reports/
         reports/{month}/ reports/{month}/csv/ reports/{month}/pdf/ channels/ channels/format/
-        profile/data/
     """,
     # the same for managers only: 403 for others
     "manager page": "channels/new/",
@@ -139,6 +138,7 @@ VERDICTS = {
     """,
     # signing in and what belongs to one's own account
     "account": """
+        profile/data/
         accounts/2fa/ accounts/2fa/authenticate/ accounts/2fa/reauthenticate/ accounts/2fa/recovery-codes/
         accounts/2fa/recovery-codes/download/ accounts/2fa/recovery-codes/generate/
         accounts/2fa/totp/activate/ accounts/2fa/totp/deactivate/ accounts/confirm-email/

@@ -15,6 +15,7 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from incidents import actions
+from incidents.intake import held
 from incidents.models import Attachment, InboundMessage, Message, ReplyAddress, Shift, Watcher
 from maintenance.models import CalendarFeed, MaintenanceWindow
 from portal import audit, outbox, privacy_verbs
@@ -435,3 +436,13 @@ def test_the_command_previews_refuses_and_erases(zed, h1, root, capsys):
     assert not Erasure.objects.exists()
     call_command("erase_person", ADDRESS, by=root.email, reason="asked")
     assert Erasure.objects.get().person == zed
+
+
+def test_a_mail_from_another_address_that_staff_took_as_theirs_goes_too(zed, g1, root):
+    made = incident(zed, T0)
+    row = arrive(written("private@home.example", "It is me."), T0 + timedelta(minutes=1))
+    held.add_reply(row, incident=made, person=zed, by=g1, now=T0 + timedelta(minutes=2))
+    erased(zed, root)
+    row.refresh_from_db()
+    assert (bool(row.raw), row.sender) == (False, "")
+    assert Message.objects.get(inbound=row).text == "It is me."
