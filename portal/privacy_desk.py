@@ -100,10 +100,11 @@ class ErasureAdmin(RoleAdmin):
     change_list_template = "admin/portal/erasure/list.html"
 
     def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
         return [
-            path("find/", find, name="portal_erasure_find"),
-            path("person/<int:pk>/", for_administrators(erasure), name="portal_erasure_person"),
-            path("person/<int:pk>/data/", for_administrators(data), name="portal_erasure_data"),
+            path("find/", wrap(find), name="portal_erasure_find"),
+            path("person/<int:pk>/", wrap(for_administrators(erasure)), name="portal_erasure_person"),
+            path("person/<int:pk>/data/", wrap(for_administrators(data)), name="portal_erasure_data"),
             *super().get_urls(),
         ]
 
@@ -186,10 +187,11 @@ class RetentionAdmin(HistoryAdmin):
     roles = rights(StaffRole.ADMINISTRATOR)
 
     def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
         return [
             path(
                 "kind/<slug:kind>/",
-                for_administrators(self.rule_view),
+                wrap(for_administrators(self.rule_view)),
                 name="portal_retentionrule_kind",
             ),
             *super().get_urls(),
