@@ -319,6 +319,8 @@ def names(theirs):
         "announcements": Announcement.objects.get().pk,
         "status": "only-theirs",
         "do": "reply",
+        "person": theirs.reporter.pk,
+        "kind": "outbox_texts",
         "actions": 1,
         "{number}": "move_action",
         "as": theirs.organisation.slug,
@@ -344,7 +346,18 @@ def invented(values):
     made_up = {name: 987654 if isinstance(value, int) else "no-such" for name, value in values.items()}
     kept = {
         name: values[name]
-        for name in ("do", "decide", "outage", "reports", "all", "r", "admin", "confirm-email", "{number}")
+        for name in (
+            "do",
+            "decide",
+            "outage",
+            "reports",
+            "all",
+            "r",
+            "admin",
+            "confirm-email",
+            "{number}",
+            "kind",
+        )
     }
     named = {
         "incidents": "INC-987654",
