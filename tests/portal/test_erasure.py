@@ -144,7 +144,8 @@ def found_anywhere():
                 )
                 found += [(table, canary, text) for canary in CANARIES if canary.lower() in text.lower()]
     for row in InboundMessage.objects.exclude(raw=""):
-        content = row.raw.open().read().decode("utf-8", "replace")
+        with row.raw.open() as stored:
+            content = stored.read().decode("utf-8", "replace")
         found += [(row.raw.name, canary, content) for canary in CANARIES if canary.lower() in content.lower()]
     return found
 
