@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
@@ -77,7 +78,8 @@ def _scan(attachment: Attachment, now: datetime) -> str:
     rows = Attachment.objects.filter(pk=attachment.pk, scan__in=[Scan.WAITING, Scan.NOT_ASKED])
     changed = rows.update(scan=state, scanned_at=timezone.now().replace(microsecond=0), scan_note=note[:200])
     if changed and state == Scan.INFECTED:
-        _tell(INFECTED, f"{INFECTED}:{attachment.pk}", now, {"attachment": attachment.pk})
+        facts = {"attachment": attachment.pk}
+        _tell(INFECTED, f"{INFECTED}:{attachment.pk}", now, facts, about=attachment)
     return str(state)
 
 
@@ -100,8 +102,13 @@ def tell_of_silence(now: datetime) -> None:
         _tell(SILENT, f"{SILENT}:{now:%Y-%m-%d-%H}", now, {"since": since.isoformat()})
 
 
-def _tell(kind: str, key: str, now: datetime, facts: dict[str, object]) -> None:
+def _tell(
+    kind: str, key: str, now: datetime, facts: dict[str, Any], *, about: Attachment | None = None
+) -> None:
+    """Queue a notice for whoever decides; of a file only those who may see its incident."""
     for person in User.objects.filter(is_active=True, is_staff=True, staff_role__in=ROLES).order_by("pk"):
+        if about is not None and not _may_see(person, about):
+            continue
         outbox.enqueue(kind, person, now=now, dedupe_key=f"{key}:{person.pk}", facts=facts)
 
 
@@ -117,8 +124,18 @@ def render_silent(message: OutboxMessage) -> Rendered:
     return render_mail(SILENT, {"since": since, "held": held}, recipient=message.person)
 
 
+def _may_see(person: User, attachment: Attachment) -> bool:
+    return Attachment.objects.visible_to(person).filter(pk=attachment.pk).exists()
+
+
 def _why_not(message: OutboxMessage) -> str:
     return "" if message.person.is_agent else "the recipient is not staff any more"
+
+
+def _why_not_infected(message: OutboxMessage) -> str:
+    attachment = Attachment.objects.get(pk=message.facts["attachment"])
+    is_known = _may_see(message.person, attachment)
+    return _why_not(message) or ("" if is_known else "the recipient may not see the incident any more")
 
 
 def _why_not_silent(message: OutboxMessage) -> str:
@@ -127,7 +144,7 @@ def _why_not_silent(message: OutboxMessage) -> str:
 
 def register() -> None:
     """Make the two notices known to the outbox."""
-    outbox.register(outbox.MessageKind(name=INFECTED, render=render_infected, why_not=_why_not))
+    outbox.register(outbox.MessageKind(name=INFECTED, render=render_infected, why_not=_why_not_infected))
     outbox.register(outbox.MessageKind(name=SILENT, render=render_silent, why_not=_why_not_silent))
 
 

@@ -106,10 +106,13 @@ def test_the_texts_of_a_closed_incident_go_and_its_clocks_and_figures_stay(close
 
 def test_open_and_young_incidents_keep_their_texts(closed, a1):
     young = incident(a1, LATER - timedelta(days=10), title="Young")
+    still_open = incident(a1, T0, title="Old and open")
+    assert retention.preview(kept("incident_texts", 90), LATER).count == 1
     assert ran("incident_texts", 90, now=T0 + timedelta(days=90)) == 0
     assert ran("incident_texts", 90) == 1
     young.refresh_from_db()
-    assert young.title == "Young"
+    still_open.refresh_from_db()
+    assert (young.title, still_open.title) == ("Young", "Old and open")
 
 
 def test_the_files_of_closed_incidents_go_and_their_rows_stay(closed, a1, client):
@@ -159,6 +162,16 @@ def test_the_text_of_a_sent_message_goes_and_that_it_was_sent_stays(closed):
         sent.message_id,
     )
     assert "0 differences" in verified()
+
+
+def test_what_is_still_to_be_sent_keeps_its_text(a1):
+    OutboxMessage.objects.create(kind="x", recipient=a1, dedupe_key="k", text="Words.", created_at=T0)
+    assert ran("outbox_texts") == 0
+
+
+def test_a_rule_without_days_removes_nothing(closed):
+    assert ran("incident_texts", None) == 0
+    assert retention.preview(rule("incident_texts"), LATER).count == 0
 
 
 def test_the_origin_of_an_act_goes_and_the_act_stays(a1, rf):

@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 from incidents import actions, scans
 from incidents.models import Attachment
 from portal import outbox, privacy_export, scanning, wakeups
-from portal.models import AuditEntry, OutboxMessage
+from portal.models import AuditEntry, OutboxMessage, User
 from tests.clamd import EICAR, Clamd
 from tests.conftest import T0
 from tests.factories import incident
@@ -110,6 +110,16 @@ def test_an_infected_file_is_served_to_nobody_and_both_sides_hear(made, a1, g1, 
     assert {message.recipient for message in told} == {m1, root}
     outbox.sweep(T0 + timedelta(minutes=1))
     assert "Eicar-Test" in OutboxMessage.objects.get(kind="file_infected", recipient=m1).text
+
+
+def test_staff_who_do_not_look_after_the_organisation_hear_nothing(made, a1, m1, h1, root, clamd):
+    User.objects.filter(pk=m1.pk).update(is_limited=True)
+    scanned(attach(made, a1, EICAR))
+    told = OutboxMessage.objects.filter(kind="file_infected")
+    assert {message.recipient for message in told} == {h1, root}
+    User.objects.filter(pk=h1.pk).update(is_limited=True)  # since it was queued
+    outbox.sweep(T0 + timedelta(minutes=1))
+    assert OutboxMessage.objects.get(kind="file_infected", recipient=h1).state == "dropped"
 
 
 def test_a_clean_verdict_never_replaces_an_infected_one(made, a1, clamd):
