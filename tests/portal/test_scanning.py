@@ -292,3 +292,19 @@ def test_an_upload_wakes_the_worker_once(made, a1, clamd, monkeypatch, django_ca
         attach(made, a1)
         attach(made, a1)
     assert woken.count("incidents.tasks.sweep_scans") == 1
+
+
+def test_a_scanner_that_is_away_is_left_alone_for_a_while(made, a1, clamd, monkeypatch):
+    asked = []
+
+    def away(file):
+        asked.append(file)
+        raise scanning.Away("away")
+
+    monkeypatch.setattr(scanning, "scan", away)
+    attach(made, a1)
+    attach(made, a1)
+    scanning.note_answered(T0)
+    for minutes in (8, 9, 9.5, 10):
+        scans.sweep(T0 + timedelta(minutes=minutes))
+    assert len(asked) == 2  # once a pass, and not at 9 nor at 9.5
