@@ -27,6 +27,7 @@ from incidents import (
     promise_desk,
     rca_desk,
     rota_desk,
+    scan_desk,
 )
 from incidents.models import (
     Article,
@@ -47,7 +48,7 @@ from portal.access import person_of
 from portal.admin_base import HistoryAdmin, RoleAdmin, RoleTabularInline
 from portal.templatetags.portal_tags import moment, relative_text
 
-__all__ = ["alarm_desk", "rca_desk"]  # their pages register themselves
+__all__ = ["alarm_desk", "rca_desk", "scan_desk"]  # their pages register themselves
 
 
 class ViewFilter(admin.SimpleListFilter):

@@ -10,12 +10,16 @@ class IncidentsConfig(AppConfig):
         from incidents import (  # noqa: PLC0415 (needs loaded models)
             audit_source,
             checks,
+            erasure,
             leaving,
             notify,
             oncall,
+            privacy_map,
             rca_notify,
             rca_webhook_events,
             report_mail,
+            retention,
+            scans,
             summaries,
             webhook_events,
         )
@@ -26,6 +30,10 @@ class IncidentsConfig(AppConfig):
 
         assert checks  # importing registers them
         audit_source.register()
+        privacy_map.declare()
+        erasure.register()
+        scans.register()
+        retention.declare()
         notify.register()
         leaving.register()
         audiences.ask_rota(oncall.on_duty)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 from django import forms
 from django.contrib import messages
@@ -25,7 +25,7 @@ from incidents.intake.chat import words as chat_words
 from incidents.intake.parsed import ParsedMail
 from incidents.intake.subjects import read_subject
 from incidents.models import InboundMessage, Incident, Level
-from portal import access
+from portal import access, scanning
 from portal.access import is_agent, looked_after, person_of
 from portal.audit import record
 from portal.models import Membership, Organisation, User
@@ -294,8 +294,8 @@ def read_again(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-def raw(request: HttpRequest, pk: int) -> FileResponse:
-    """The mail as it came, as a download that nothing renders."""
+def raw(request: HttpRequest, pk: int) -> FileResponse | HttpResponse:
+    """The mail as it came, as a download that nothing renders. Files and all: the scanner looks at it now."""
     message = get_message(request, pk)
     if not message.raw:
         raise Http404
@@ -303,6 +303,12 @@ def raw(request: HttpRequest, pk: int) -> FileResponse:
         stored = message.raw.open("rb")
     except FileNotFoundError as error:
         raise Http404 from error
+    if not is_harmless(stored.file):
+        stored.close()
+        messages.error(
+            request, _("The mail as it came is held: the scanner objects to it, or does not answer.")
+        )
+        return redirect("admin:incidents_inboundmessage_change", message.pk)
     record(
         "original_read",
         by=person_of(request),
@@ -313,3 +319,15 @@ def raw(request: HttpRequest, pk: int) -> FileResponse:
         request=request,
     )
     return serve_attachment(stored.file, f"mail-{message.pk}.eml", "message/rfc822")
+
+
+def is_harmless(file: IO[bytes]) -> bool:
+    """Whether the scanner, where there is one, finds nothing in a file just now."""
+    if not scanning.is_configured():
+        return True
+    try:
+        return scanning.scan(file).is_clean
+    except scanning.Away:
+        return False
+    finally:
+        file.seek(0)

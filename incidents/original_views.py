@@ -43,7 +43,7 @@ def whole_mail(request: HttpRequest, incident: Incident, inbound: InboundMessage
         return redirect("admin:incidents_inboundmessage_change", inbound.pk)
     try:
         content = mail.read(inbound)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:  # kept no longer: its words stand in the incident
         raise Http404 from error
     record(
         "original_read",

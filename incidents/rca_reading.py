@@ -18,9 +18,9 @@ from incidents.clockwork import iso
 from incidents.models import RCA, Incident, PreventionAction, RCACopy, RCAEvent, RCAVersion, Recurrence
 from incidents.models.facts import replay
 from incidents.rca_secrets import redactor_for
-from incidents.redaction import texts_within
 from maintenance.models import MaintenanceWindow
 from portal.models import Organisation, ServiceImpact, User
+from portal.redaction import texts_within
 
 # --- who reads it ---
 

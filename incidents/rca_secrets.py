@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from incidents.models import RCA, Incident
-from incidents.redaction import BLACK, Redactor, Secret, candidates
 from portal.models import Organisation, Service, User
+from portal.redaction import BLACK, Redactor, Secret, candidates
 
 REFERENCE = re.compile(r"\bINC-[1-9]\d{0,17}\b", re.IGNORECASE)
 

@@ -358,7 +358,7 @@ class AttachmentSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Attachment
-        fields = ["id", "name", "content_type", "size", "uploaded_at", "url"]
+        fields = ["id", "name", "content_type", "size", "uploaded_at", "scan", "url"]
 
     def get_url(self, attachment: Attachment) -> str:
         return f"/incidents/{self.context['incident'].reference}/attachments/{attachment.pk}/"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from incidents import report_mail, summaries
+from incidents import report_mail, scans, summaries
 from incidents.bridge_sweep import sweep_bridges as look_at_bridges
 from incidents.intake import inbox, mailbox
 from incidents.intake.alarms.heartbeat import sweep_silence
@@ -57,3 +57,8 @@ def send_monthly_reports() -> int:
 @shared_task
 def remind_of_rcas() -> dict[str, int]:
     return sweep_rca(timezone.now())
+
+
+@shared_task
+def sweep_scans() -> dict[str, int]:
+    return scans.sweep(timezone.now())

@@ -409,10 +409,13 @@ def rca(request: HttpRequest, reference: str) -> HttpResponse:
 
 @login_required
 @require_safe
-def attachment(request: HttpRequest, reference: str, pk: int) -> FileResponse:
+def attachment(request: HttpRequest, reference: str, pk: int) -> FileResponse | HttpResponse:
     incident = get_incident(request, reference)
     visible = Attachment.objects.visible_to(person_of(request))
     found = get_object_or_404(visible, incident=incident, pk=pk)
+    if not found.is_servable:
+        context = {"incident": incident, "attachment": found}
+        return render(request, "incidents/held_file.html", context, status=409)
     try:
         stored = found.file.open("rb")
     except FileNotFoundError as error:

@@ -7,9 +7,10 @@ class MaintenanceConfig(AppConfig):
     verbose_name = _("Maintenance")
 
     def ready(self) -> None:
-        from maintenance import notify, webhook_events  # noqa: PLC0415 (needs loaded models)
+        from maintenance import notify, privacy_map, webhook_events  # noqa: PLC0415 (needs loaded models)
         from maintenance.audit_source import register  # noqa: PLC0415
 
         register()
         notify.register()
+        privacy_map.declare()
         webhook_events.register()

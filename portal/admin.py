@@ -31,6 +31,7 @@ from portal import (
     endpoint_desk,
     identity_desk,
     impersonation,
+    privacy_desk,
     second_factor,
     sessions,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "audit_desk",
     "endpoint_desk",
     "identity_desk",
+    "privacy_desk",
 ]  # their pages register themselves
 
 

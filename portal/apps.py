@@ -15,6 +15,8 @@ class PortalConfig(AppConfig):
             announcement_events,
             audit_wires,
             deployment,  # noqa: F401 (its checks register themselves)
+            privacy_map,
+            retention_kinds,
             second_factor,
             sessions,
         )
@@ -35,4 +37,6 @@ class PortalConfig(AppConfig):
         user_logged_in.connect(sessions.begin, dispatch_uid="sessions")
         checks.register(second_factor.staff_have_second_factors, checks.Tags.security, deploy=True)
         audit_wires.connect()
+        privacy_map.declare()
+        retention_kinds.declare()
         post_migrate.connect(install_append_only_triggers, dispatch_uid="append_only_triggers")

@@ -20,6 +20,7 @@ MODELS = """
 incidents.alarm                agent  -      -       -       source__organisation
 incidents.alarmsource          agent  head   head    -       organisation
 incidents.article              agent  agent  agent   -       visible
+incidents.attachment           agent  -      -       -       incident__organisation
 incidents.cannedtext           agent  duty   duty    duty    all
 incidents.communicationplan    agent  head   head    -       support_plans__organisation?
 incidents.inboundmessage       agent  -      -       -       incident__organisation|endpoint__organisation
@@ -38,10 +39,12 @@ portal.auditentry              head   -      -       -       visible
 portal.businesscalendar        agent  head   head    -       support_plans__organisation?
 portal.calendarversion         agent  head   -       -       calendar__support_plans__organisation?
 portal.endpoint                agent  head   head    -       organisation?
+portal.erasure                 admin  -      -       -       unlimited
 portal.identityprovider        agent  head   head    -       organisation
 portal.organisation            agent  head   head    -       visible
 portal.organisationdomain      agent  head   head    head    organisation
 portal.outboxmessage           agent  -      -       -       unlimited
+portal.retentionrule           admin  -      -       -       unlimited
 portal.service                 agent  head   head    -       visible
 portal.team                    -      -      -       -       organisation
 portal.user                    agent  admin  admin   -       visible
@@ -70,6 +73,7 @@ portal.user portal.stafflimit                      agent  admin  admin   admin  
 # What is done with rows that are ticked in a list.
 ACTIONS = """
 incidents.alarmsource make_token      head
+incidents.attachment delete_file      admin
 portal.endpoint make_a_new_secret     head
 portal.endpoint send_a_test           head
 portal.organisationdomain vouch       head

@@ -252,6 +252,9 @@ STORAGES = {
     },
 }
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=25 * 1024 * 1024)
+# ClamAV's daemon: unix:///run/clamav/clamd.ctl or tcp://host:3310; empty: files are not scanned.
+CLAMAV_URL = env.str("CLAMAV_URL", default="")
+CLAMAV_TIMEOUT_SECONDS = env.int("CLAMAV_TIMEOUT_SECONDS", default=60)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000  # a communication plan is one form with a row for each role and topic
@@ -303,6 +306,8 @@ CELERY_BEAT_SCHEDULE = {
     "outbox": {"task": "portal.tasks.sweep_outbox", "schedule": 3.0},
     "webhooks": {"task": "portal.tasks.sweep_webhooks", "schedule": 3.0},
     "inbox": {"task": "incidents.tasks.sweep_inbox", "schedule": 3.0},
+    "scans": {"task": "incidents.tasks.sweep_scans", "schedule": 15.0},
+    "retention": {"task": "portal.tasks.run_retention", "schedule": crontab(hour="2", minute="41")},
     "mailbox": {"task": "incidents.tasks.poll_mailbox", "schedule": IMAP_POLL_SECONDS},
     "alarm sources": {"task": "incidents.tasks.sweep_alarm_sources", "schedule": 15.0},
     "clocks": {"task": "incidents.tasks.sweep_incidents", "schedule": 5.0},

@@ -7,7 +7,16 @@ import threading
 from celery import shared_task
 from django.utils import timezone
 
-from portal import announcing, api_once, audit_seal, calendars, outbox, status_mails, tokens
+from portal import (
+    announcing,
+    api_once,
+    audit_seal,
+    calendars,
+    outbox,
+    retention,
+    status_mails,
+    tokens,
+)
 from portal.channels.base import EMAIL, WEBHOOK
 
 # A mail server that hangs would hold every thread of a worker; these many may wait for it, the others
@@ -66,3 +75,8 @@ def purge_api() -> int:
     """Answers that nobody repeats any more, and tokens that expired long ago."""
     now = timezone.now()
     return api_once.purge(now) + tokens.purge(now)
+
+
+@shared_task
+def run_retention() -> dict[str, int]:
+    return retention.sweep(timezone.now())

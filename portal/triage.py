@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from incidents import scans
 from incidents.desk import VIEWS
 from incidents.models import InboundMessage, Incident, Shift
 from incidents.rota_desk import coming_gaps
@@ -41,6 +42,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["set_aside"] = unsent.count()
     held = looked_after(InboundMessage.objects.filter(state__in=["held", "set_aside"]), user)
     context["held"] = held.count()
+    context["unscanned_since"] = scans.silent_since(now)
     context["has_rota"] = Shift.objects.exists()
     context["rota_gaps"] = coming_gaps(now, person_of(request)) if context["has_rota"] else []
     return context

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from celery import Task
+from celery import Signature, Task, current_app
 from django.db import connection, transaction
 
 from portal.channels.base import WEBHOOK
@@ -42,7 +42,21 @@ def nudge_webhooks() -> None:
     _wake(sweep_webhooks)
 
 
-def _wake(task: Task) -> None:
+SCANS = "incidents.tasks.sweep_scans"  # by its name: the kernel knows no room
+
+
+def scan_on_commit() -> None:
+    """Once a transaction, however many files it stores."""
+    if not any(entry[1] is nudge_scans for entry in connection.run_on_commit):
+        transaction.on_commit(nudge_scans, robust=True)
+
+
+def nudge_scans() -> None:
+    """Let a worker have the new files scanned."""
+    _wake(current_app.signature(SCANS))
+
+
+def _wake(task: Task | Signature) -> None:
     if time.monotonic() < Broker.is_spared_until:
         return
     try:

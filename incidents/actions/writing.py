@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from incidents.actions.base import Act, Refused, acting, required
 from incidents.models import Attachment, InboundMessage, Incident, Message
 from incidents.models.timeline import FilesAttached
+from portal import scanning, wakeups
 from portal.models import User
 from portal.uploads import validate_upload
 
@@ -71,8 +72,11 @@ def attach(act: Act, files: Sequence[UploadedFile], message: Message | None = No
                 size=file.size or 0,
                 uploaded_by=act.by,
                 uploaded_at=act.now,
+                scan=Attachment.Scan.WAITING if scanning.is_configured() else Attachment.Scan.NOT_ASKED,
             )
         )
+    if found and scanning.is_configured():
+        wakeups.scan_on_commit()
     return found
 
 

@@ -6,6 +6,7 @@ import secrets
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from incidents.models.incident import Channel, Incident
@@ -263,6 +264,27 @@ class Attachment(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_servable(self) -> bool:
+        """The one rule of every way out: the file is there, and no scanner has still to look at it or objects.
+
+        What came before a scanner was set up stays readable until its turn comes.
+        """
+        return bool(self.file) and self.scan in (self.Scan.NOT_ASKED, self.Scan.CLEAN)
+
+    @property
+    def why_not(self) -> str:
+        """Why it is not served, in one calm line; "" for a file that is."""
+        if not self.file:
+            return gettext("This file was removed.")
+        if self.scan == self.Scan.WAITING and self.scan_note:
+            return gettext("This file is held: our scanner could not look at it yet. It is tried again.")
+        if self.scan == self.Scan.WAITING:
+            return gettext("This file is being scanned. Come back in a moment.")
+        if self.scan == self.Scan.INFECTED:
+            return gettext("This file is held: our scanner found something in it. Please send a clean copy.")
+        return ""
 
 
 def new_reply_token() -> str:

@@ -721,7 +721,7 @@ def test_a_file_is_kept_under_a_random_name_and_served_as_one_that_cannot_act(a1
     page = SimpleUploadedFile("../../<b>page</b>.txt", b"<script>alert(1)</script>", "text/html")
     assert attach(bearer(a1), made, page).status_code == 201
     (shown,) = bearer(a2).get(at(made, "attachments")).json()
-    assert set(shown) == {"id", "name", "content_type", "size", "uploaded_at", "url"}
+    assert set(shown) == {"id", "name", "content_type", "size", "uploaded_at", "scan", "url"}
     assert (shown["content_type"], shown["size"]) == ("text/plain", 25)
     assert "/" not in shown["name"]
     assert "<" not in shown["name"]

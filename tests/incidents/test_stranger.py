@@ -170,6 +170,7 @@ VERDICTS = {
     """,
     # signing in and what belongs to one's own account
     "account": """
+        profile/data/
         accounts/2fa/ accounts/2fa/authenticate/ accounts/2fa/reauthenticate/ accounts/2fa/recovery-codes/
         accounts/2fa/recovery-codes/download/ accounts/2fa/recovery-codes/generate/
         accounts/2fa/totp/activate/ accounts/2fa/totp/deactivate/ accounts/confirm-email/
@@ -398,6 +399,8 @@ def names(theirs):
         "announcements": Announcement.objects.get().pk,
         "status": "only-theirs",
         "do": "reply",
+        "person": theirs.reporter.pk,
+        "kind": "outbox_texts",
         "actions": 1,
         "{number}": "move_action",
         "as": theirs.organisation.slug,
@@ -429,7 +432,18 @@ def invented(values):
     made_up = {name: 987654 if isinstance(value, int) else "no-such" for name, value in values.items()}
     kept = {
         name: values[name]
-        for name in ("do", "decide", "outage", "reports", "all", "r", "admin", "confirm-email", "{number}")
+        for name in (
+            "do",
+            "decide",
+            "outage",
+            "reports",
+            "all",
+            "r",
+            "admin",
+            "confirm-email",
+            "{number}",
+            "kind",
+        )
     }
     named = {
         "incidents": "INC-987654",

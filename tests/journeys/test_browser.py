@@ -38,7 +38,7 @@ CUSTOMER_PAGES = [
     "/maintenance/MW-1/rca/", "/maintenance/freezes/", "/maintenance/calendar/", "/status/inference-api/",
     "/announcements/", "/announcements/2/", "/reports/", f"/reports/{MONTH}/", "/knowledge/", "/knowledge/rate-limits/", "/profile/",
     "/accounts/2fa/", "/accounts/2fa/totp/activate/", "/accounts/2fa/webauthn/add/", "/accounts/sessions/", "/accounts/email/",
-    "/accounts/password/change/", "/accounts/reauthenticate/", "/nowhere/",
+    "/accounts/password/change/", "/accounts/reauthenticate/", "/profile/data/", "/nowhere/",
 ]  # fmt: skip
 STAFF_PAGES = [
     "/admin/incidents/incident/6/change/", "/admin/incidents/incident/6/do/validate_level/", "/admin/incidents/incident/add/",
@@ -51,7 +51,7 @@ STAFF_PAGES = [
     "/admin/maintenance/maintenancewindow/3/do/move_window/", "/admin/maintenance/freeze/",
     "/admin/incidents/rca/", "/admin/incidents/rca/1/change/", "/admin/portal/announcement/",
     f"/reports/all/{MONTH}/", "/admin/portal/endpoint/", "/admin/incidents/inboundmessage/",
-    "/incidents/INC-1006/bridge/",
+    "/incidents/INC-1006/bridge/", "/admin/incidents/attachment/",
 ]  # fmt: skip
 MANAGER_PAGES = [
     "/admin/", "/admin/incidents/shift/", "/admin/incidents/shift/add/", "/admin/incidents/shift/5/hand-over/",

@@ -18,6 +18,7 @@ from incidents.desk import VIEWS
 from incidents.models import (
     RCA,
     Alarm,
+    Attachment,
     CannedText,
     InboundMessage,
     Shift,
@@ -34,12 +35,14 @@ from portal.models import (
     CalendarVersion,
     DeliveryAttempt,
     Endpoint,
+    Erasure,
     GroupRole,
     IdentityProvider,
     Organisation,
     OrganisationDomain,
     OutboxMessage,
     OwnDay,
+    RetentionRule,
     Service,
     SpecialDate,
     StaffLimit,
@@ -58,6 +61,7 @@ MATRIX = """
 incidents.alarm               v---   v---   v---   v---
 incidents.alarmsource         v---   v---   vac-   vac-
 incidents.article             vac-   vac-   vac-   vac-
+incidents.attachment          v---   v---   v---   v---
 incidents.cannedtext          v---   vacd   vacd   vacd
 incidents.communicationplan   v---   v---   vac-   vac-
 incidents.inboundmessage      v---   v---   v---   v---
@@ -76,10 +80,12 @@ portal.announcement           vac-   vac-   vac-   vac-
 portal.businesscalendar       v---   v---   vac-   vac-
 portal.calendarversion        v---   v---   va--   va--
 portal.endpoint               v---   v---   vac-   vac-
+portal.erasure                ----   ----   ----   v---
 portal.identityprovider       v---   v---   vac-   vac-
 portal.organisation           v---   v---   vac-   vac-
 portal.organisationdomain     v---   v---   vacd   vacd
 portal.outboxmessage          v---   v---   v---   v---
+portal.retentionrule          ----   ----   ----   v---
 portal.service                v---   v---   vac-   vac-
 portal.user                   v---   v---   v---   vac-
 """
@@ -107,6 +113,7 @@ portal.user portal.stafflimit                   v---   v---   v---   vacd
 ACTIONS = """
                                    agent  duty  head  administrator
 incidents.alarmsource make_token   no     no    yes   yes
+incidents.attachment delete_file   no     no    no    yes
 portal.endpoint make_a_new_secret  no     no    yes   yes
 portal.endpoint send_a_test        no     no    yes   yes
 portal.organisationdomain vouch    no     no    yes   yes
@@ -193,6 +200,11 @@ def world(people, a1, b1):
         now=T0,
         channel="portal",
     )
+    Attachment.objects.create(
+        incident=made, name="held.txt", size=1, uploaded_by=a1, uploaded_at=T0, scan="infected", file="none"
+    )
+    Erasure.objects.create(person=b1, by=people["superuser"], reason="asked", at=T0)
+    RetentionRule.objects.create(kind="outbox_texts", keep_days=365)
     announcing.write(by=people["agent"], now=T0, title="Draft", text="Draft", audience="all")
     OrganisationDomain.objects.create(organisation=made.organisation, domain="acme.example", created_at=T0)
     provider = IdentityProvider.objects.create(
@@ -247,6 +259,7 @@ def bodies(world):
         },
         "incidents.article": {"slug": "new", "title": "How to fix", "text": "Do **this**."}
         | formset("versions"),
+        "incidents.attachment": {"name": "new.txt", "scan": "clean"},
         "incidents.cannedtext": {"title": "New", "text": "New"},
         "incidents.communicationplan": {
             "name": "New",
@@ -337,6 +350,8 @@ def bodies(world):
             "organisation": world["portal.organisation"].pk,
             "domain": "new.example",
         },
+        "portal.erasure": {"reason": "New"},
+        "portal.retentionrule": {"kind": "outbox_texts", "keep_days": "1"},
         "portal.organisation": {"name": "New", "slug": "new", "language": "en", "time_zone": "Europe/Berlin"}
         | formset("memberships")
         | formset("subscriptions")

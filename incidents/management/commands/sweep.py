@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from incidents import scans
 from incidents.bridge_sweep import sweep_bridges
 from incidents.intake import inbox
 from incidents.intake.alarms.heartbeat import sweep_silence
@@ -22,6 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         read = inbox.sweep(timezone.now())
+        scanned = scans.sweep(timezone.now())
         windows = sweep_maintenance(timezone.now())
         done = {"windows": windows} | sweep_windows(timezone.now()) | sweep(timezone.now())
         done["silent sources"] = sweep_silence(timezone.now())
@@ -36,6 +38,7 @@ class Command(BaseCommand):
         done["accepted"] += sweep(timezone.now())["accepted"]
         done["rows sealed"] = audit_seal.seal_all(timezone.now())
         self.stdout.write("inbox: " + (", ".join(f"{n} {state}" for state, n in read.items()) or "0"))
+        self.stdout.write("scans: " + (", ".join(f"{n} {state}" for state, n in scanned.items()) or "0"))
         for name, count in done.items():
             self.stdout.write(f"{name}: {count}")
         self.stdout.write(f"outbox: {report}")

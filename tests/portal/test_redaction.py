@@ -2,7 +2,7 @@
 
 import pytest
 
-from incidents.redaction import BLACK, Redactor, Secret, candidates
+from portal.redaction import BLACK, Redactor, Secret, candidates
 
 NAME = Redactor([Secret("Nordwind Logistik")])
 
