@@ -141,6 +141,7 @@ KINDS: dict[str, Kind] = {
     "person_erased": _public("privacy", _("erased a person"), "person"),
     "retention_ran": _internal("privacy", _("deleted what was past its time"), "kind", "count"),
     "retention_changed": _internal("privacy", _("changed how long things are kept"), "kind", "days"),
+    "infected_file_removed": _internal("privacy", _("deleted an infected file")),
     "scan_found": _public("privacy", _("a virus scan found something"), "attachment"),
     "purge_opened": _internal("privacy", _("opened the purge door"), "rows"),
 }

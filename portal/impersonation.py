@@ -25,9 +25,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from portal import health
 from portal.access import may_use, person_of
 from portal.audit import record
+from portal.middleware import is_for_all
 from portal.models import AuditEntry, Impersonation, Organisation, User
 from portal.verbs import Refused, required
 
@@ -122,7 +122,7 @@ def look_as(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Ht
 
     def middleware(request: HttpRequest) -> HttpResponse:
         # To look into a session takes the database, which probes must be answered without.
-        if request.path in health.PATHS or settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        if is_for_all(request) or settings.SESSION_COOKIE_NAME not in request.COOKIES:
             return get_response(request)
         key = request.session.get(KEY)
         if key is None:

@@ -153,6 +153,7 @@ def _settings() -> None:
     plain(
         "portal.IdentityProvider portal.GroupRole portal.Heartbeat portal.RetentionRule portal.ServiceImpact"
     )
+    plain("portal.Home portal.PurgedRow")
     plain("portal.Service portal.ServiceSubscription portal.Announcement_services")
     plain("portal.Announcement_organisations portal.BusinessCalendar portal.SpecialDate")
     table("portal.OwnDay", scrub="name", plain="spans")

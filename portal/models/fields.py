@@ -10,6 +10,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.validators import MaxLengthValidator
 from django.db import models
 
 
@@ -40,6 +41,11 @@ def unsealed(text: str) -> str:
 
 class SecretField(models.TextField):
     """A text that stands encrypted in the database. It cannot be searched for."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.max_length is not None:  # of what is said, not of what is stored
+            self.validators.append(MaxLengthValidator(self.max_length))
 
     def formfield(self, **kwargs: Any) -> Any:
         return super().formfield(**{"widget": forms.TextInput} | kwargs)

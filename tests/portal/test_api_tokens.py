@@ -10,7 +10,7 @@ from django.utils import timezone
 from incidents.models import Alarm, AlarmSource, Incident
 from maintenance.actions import enter_freeze
 from portal import tokens
-from portal.models import ApiToken, AuditEntry, Membership, Service, StaffLimit
+from portal.models import ApiToken, AuditEntry, Impersonation, Membership, Service, StaffLimit
 from portal.token_views import TokenForm
 from tests.conftest import T0
 from tests.factories import incident
@@ -88,6 +88,9 @@ def looking_as(get_response):
 
     def middleware(request):
         request.impersonator = request.user
+        request.impersonation = Impersonation(
+            staff=request.user, person=request.user, started_at=T0, expires_at=T0
+        )
         return get_response(request)
 
     return middleware

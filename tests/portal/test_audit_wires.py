@@ -161,7 +161,7 @@ def test_a_setting_names_its_row_its_columns_and_its_history(client, h1, acme):
 def test_what_staff_change_of_an_organisation_on_the_desk_is_told_to_it(client, h1, acme):
     client.force_login(h1)
     data = {"name": "Acme", "slug": "acme", "language": "en", "time_zone": "Europe/Berlin", "is_active": "on"}
-    for prefix in ("memberships", "subscriptions"):
+    for prefix in ("memberships", "subscriptions", "teams"):
         data |= {f"{prefix}-{key}": "0" for key in ("TOTAL_FORMS", "INITIAL_FORMS", "MIN_NUM_FORMS")}
     answer = client.post(reverse("admin:portal_organisation_change", args=[acme.pk]), data)
     assert answer.status_code == 302
@@ -193,12 +193,13 @@ def test_a_person_changed_on_the_desk_is_recorded(client, root, g1, a1, acme):
         "is_staff": "on",
         "is_active": "on",
     }
-    data["daily_summary_hour"] = "8"
+    limits = {f"staff_limits-{key}": "0" for key in ("TOTAL_FORMS", "INITIAL_FORMS", "MIN_NUM_FORMS")}
+    data |= {"daily_summary_hour": "8"} | limits
     assert client.post(reverse("admin:portal_user_change", args=[g1.pk]), data).status_code == 302
     entry = last("staff_changed")
     assert (entry.by, entry.subject, entry.organisation) == (root, f"person/{g1.pk}", None)
     assert (entry.facts["role_from"], entry.facts["role_to"]) == ("agent", "duty_manager")
-    data = {"email": a1.email, "name": "New", "daily_summary_hour": "8"}
+    data = {"email": a1.email, "name": "New", "daily_summary_hour": "8"} | limits
     assert client.post(reverse("admin:portal_user_change", args=[a1.pk]), data).status_code == 302
     entry = last("person_changed")
     assert (entry.by, entry.organisation) == (root, acme)
@@ -212,7 +213,7 @@ def test_a_token_of_the_command_is_recorded_without_the_token(a1, acme, capsys):
     token = capsys.readouterr().out.strip()
     entry = last("token_created")
     assert (entry.by, entry.organisation) == (None, acme)
-    assert entry.facts == {"scope": "read", "person": a1.pk, "days": 365}
+    assert entry.facts == {"scope": "read", "person": a1.pk, "days": 365, "service": None}
     assert token[:15] not in json.dumps(entry.facts) + entry.subject
 
 

@@ -231,7 +231,9 @@ def test_no_byte_of_another_organisation_reaches_limited_staff(readers):  # noqa
         "/maintenance/MW-", "/reports/2026-03/", "/rca/",
     ):  # fmt: skip
         assert part in reached, part
-    assert WORDS["acme"].encode() in pages["/admin/"]
+    assert any(
+        WORDS["acme"].encode() in content for where, content in pages.items() if where.startswith("/admin/")
+    )
 
 
 def test_no_canary_on_the_desk_of_limited_staff_whatever_their_role(other, a1, acme, lim, head, root_of_acme):
@@ -261,12 +263,12 @@ def test_a_guessed_id_is_not_found_on_the_desk(desk, other):
 
 
 def test_the_history_of_what_was_deleted_is_not_found(desk, acme, nordwind, h1):
-    gone = Organisation.objects.create(name=f"Gone {OTHER}", slug="gone")
+    gone = AlarmSource.objects.create(name=f"Gone {OTHER}", kind="generic", organisation=nordwind)
     pk = gone.pk
     gone.delete()
-    assert desk.get(address("portal.organisation", "history", pk)).status_code == 404
+    assert desk.get(address("incidents.alarmsource", "history", pk)).status_code == 404
     desk.force_login(h1)
-    assert desk.get(address("portal.organisation", "history", pk)).status_code == 200
+    assert desk.get(address("incidents.alarmsource", "history", pk)).status_code == 200
 
 
 VERBS = [
@@ -546,14 +548,14 @@ def test_limited_staff_hear_only_of_what_they_look_after(lim, a1, b1, g1, acme, 
     own, theirs = factories.incident(a1, T0), factories.incident(b1, T0)
     assert lim in audiences.people("team", own, T0)
     assert lim not in audiences.people("team", theirs, T0)
-    assert audiences.is_still_involved(lim, own)
-    assert not audiences.is_still_involved(lim, theirs)
+    assert audiences.why_not_involved(lim, own) == ""
+    assert audiences.why_not_involved(lim, theirs)
     Incident.objects.filter(pk=theirs.pk).update(assignee=lim)  # as before they were limited
     theirs.refresh_from_db()
     assert lim not in audiences.owners(theirs, T0)
     event = IncidentEvent.objects.filter(incident=theirs).first()
     message = OutboxMessage(kind="staff_opened", recipient=lim, facts={"event": event.pk})
-    assert "does not belong" in notify.why_not(message)
+    assert "may not see" in notify.why_not(message)
     assert lim not in window_audiences.staff()
     queued = OutboxMessage(
         kind="staff_maintenance_overrun", recipient=lim, facts={"event": window.events.first().pk}

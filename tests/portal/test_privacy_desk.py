@@ -24,7 +24,7 @@ def signed_in(client):
     """Signed in by the password just now, as a page of its own asks it."""
 
     def sign_in(person):
-        client.force_login(person, "django.contrib.auth.backends.ModelBackend")
+        client.force_login(person)
         client.post("/accounts/reauthenticate/", {"password": PASSWORD})
         return client
 
@@ -181,5 +181,5 @@ def test_retention_is_shown_tried_and_changed_by_administrators(root, h1, signed
     assert client.post(page, {"keep_days": 40}).status_code == 302
     assert RetentionRule.objects.get().keep_days == 40
     assert client.get("/admin/portal/retentionrule/kind/nothing/").status_code == 404
-    with time_machine.travel(timezone.now() + timedelta(hours=2)):
+    with time_machine.travel(timezone.now() + timedelta(hours=1)):
         assert "/reauthenticate/" in client.post(page, {"keep_days": 50})["Location"]
