@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from incidents import actions, audiences, notify, oncall
 from incidents.defaults import plan_for, vendor_organisation
-from incidents.models import (
+from incidents.models import AlarmSource, (
     RCA,
     Alarm,
     Article,
