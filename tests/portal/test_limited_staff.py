@@ -13,9 +13,10 @@ from rest_framework.test import APIClient
 
 from incidents import actions, audiences, notify, oncall
 from incidents.defaults import plan_for, vendor_organisation
-from incidents.models import AlarmSource, (
+from incidents.models import (
     RCA,
     Alarm,
+    AlarmSource,
     Article,
     CommunicationPlan,
     InboundMessage,
