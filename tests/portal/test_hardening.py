@@ -14,6 +14,9 @@ import pytest
 import time_machine
 from django.conf import settings
 from django.urls import reverse
+from gunicorn.config import Config
+from gunicorn.http.errors import ParseException
+from gunicorn.http.parser import RequestParser
 
 from portal.logs import SafeFormatter, hidden
 from tests.conftest import T0
@@ -198,6 +201,23 @@ def test_a_static_file_bears_the_policy_too(client, db):
     answer.close()
     assert policy(answer)["frame-ancestors"] == {"'none'"}
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        "Content-Length: 4\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 4",
+        "Content-Length: 4\r\nContent-Length: 5",
+        "Content-Length: +4",
+        "Transfer-Encoding: xchunked",
+        "Transfer-Encoding : chunked",
+    ],
+)
+def test_a_request_whose_end_can_be_read_in_two_ways_is_refused_by_the_server(lengths):
+    raw = f"POST / HTTP/1.1\r\nHost: a\r\n{lengths}\r\n\r\n0\r\n\r\n".encode()
+    with pytest.raises(ParseException):
+        next(RequestParser(Config(), iter([raw]), ("127.0.0.1", 1)))
 
 
 # --- how often a person may ask ---

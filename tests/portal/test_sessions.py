@@ -75,6 +75,28 @@ def test_changing_the_password_ends_the_other_devices_and_keeps_this_one(a1):
     assert (lives(here), lives(there)) == (True, False)
 
 
+def test_changing_the_password_asks_for_the_present_one(a1):
+    here = signed_in(a1)
+    for present in ("", "wrong", PASSWORD.upper() + " "):
+        form = {
+            "oldpassword": present,
+            "password1": "a perfectly new secret",
+            "password2": "a perfectly new secret",
+        }
+        assert here.post("/accounts/password/change/", form).status_code == 200
+    a1.refresh_from_db()
+    assert a1.check_password(PASSWORD)
+
+
+def test_a_password_counts_exactly_as_it_was_typed(a1):
+    a1.set_password("  Ğ long One with edges  ")
+    a1.save()
+    for wrong in ("Ğ long One with edges", "  ğ long one with edges  ", "  Ğ long One with edges   "):
+        assert Client().post("/accounts/login/", {"login": a1.email, "password": wrong}).status_code == 200
+    right = {"login": a1.email, "password": "  Ğ long One with edges  "}
+    assert Client().post("/accounts/login/", right).status_code == 302
+
+
 def test_resetting_the_password_ends_every_device(a1):
     clients = [signed_in(a1), signed_in(a1)]
     a1.set_password("another rather long one")
