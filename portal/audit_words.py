@@ -59,6 +59,7 @@ KINDS: dict[str, Kind] = {
     # sign-in
     "signed_in": _public("sign-in", _("signed in"), "methods", "provider"),
     "signed_out": _public("sign-in", _("signed out")),
+    "sessions_ended": _internal("sign-in", _("ended sessions on the machine itself")),
     "sign_in_failed": _public("sign-in", _("a sign-in failed"), "method"),
     "sign_in_refused": _public("sign-in", _("a sign-in was refused"), "reason", "provider", "detail", "code"),
     "password_changed": _public("sign-in", _("changed the password")),

@@ -37,3 +37,18 @@ def check_addresses(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Ch
             )
         )
     return found
+
+
+@register(Tags.security, deploy=True)
+def check_what_is_off(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """What protects only where the installation brings its other half: a scanner, a file of known passwords."""
+    found: list[CheckMessage] = []
+    if not settings.CLAMAV_URL:
+        words = "Files that people attach are not scanned for malware."
+        hint = "Set CLAMAV_URL, such as unix:///run/clamav/clamd.ctl."
+        found.append(Warning(words, hint=hint, id="portal.W004"))
+    if not settings.BREACHED_PASSWORDS_FILE:
+        words = "Passwords are not compared with those that became known elsewhere."
+        hint = "Set BREACHED_PASSWORDS_FILE to a sorted file of SHA-1 digests."
+        found.append(Warning(words, hint=hint, id="portal.W005"))
+    return found

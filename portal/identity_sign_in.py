@@ -89,6 +89,10 @@ def active(key: str) -> IdentityProvider:
 def oidc_login(request: HttpRequest, provider_id: str) -> HttpResponse:
     """Straight to the provider: for a tile in the organisation's own portal."""
     row = active(provider_id)
+    if request.headers.get("Sec-Fetch-Site") == "cross-site" and "Sec-Fetch-User" not in request.headers:
+        return redirect(
+            "identity-sign-in"
+        )  # another site's doing and nobody's click: no session begins by that
     limited = ratelimit.consume_or_429(request, action="login", limit_get=True)
     return limited or way_to(request, row)
 

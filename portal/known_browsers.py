@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 
-COOKIE = "known_browser"
+COOKIE = "__Host-known_browser" if settings.SESSION_COOKIE_SECURE else "known_browser"
 SALT = "portal.known_browsers"
 KEPT = timedelta(days=180)
 MOST_PEOPLE = 10  # who share a browser

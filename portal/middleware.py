@@ -7,8 +7,9 @@ from collections.abc import Callable
 from datetime import UTC
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 from django.views.defaults import page_not_found
 
 from portal import health, public_status
@@ -16,6 +17,22 @@ from portal.models import Organisation, User
 
 API = "/api/"
 DESK = "/admin/"
+MACHINES = (API, "/calendar/")  # asked by programs, which would never notice that they are led to https
+
+
+def machines_come_by_https(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Where pages are led to https, programs that ask without it are refused: their token was readable."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if settings.SECURE_SSL_REDIRECT and request.path.startswith(MACHINES) and not request.is_secure():
+            detail = _("Ask by https, and make a new token: this one travelled readable.")
+            problem = {"type": "about:blank", "title": "Forbidden", "status": 403, "detail": detail}
+            return JsonResponse(problem, status=403, content_type="application/problem+json")
+        return get_response(request)
+
+    return middleware
 
 
 def safe_answers(

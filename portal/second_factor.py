@@ -57,7 +57,7 @@ reauthenticated = reauthentication_required  # asks who it is again, if that was
 def is_required(user: User) -> bool:
     """Whether this person may do nothing without a second factor."""
     is_staff = settings.STAFF_SECOND_FACTOR and (user.is_agent or user.is_superuser)
-    return bool(is_staff or facts_of(user)["is_asked_for_factor"])
+    return bool(is_staff or settings.SECOND_FACTOR_FOR_ALL or facts_of(user)["is_asked_for_factor"])
 
 
 def has_factor(user: User) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.conf import settings
@@ -43,6 +44,18 @@ def keep(request: HttpRequest, user: User | None = None) -> None:
     request.session[RIGHTS] = rights_of(user or with_facts(User.objects.all()).get(pk=person_of(request).pk))
 
 
+def renew(request: HttpRequest) -> None:
+    """Go on under a new key, and let the former one open nothing: somebody has just proved again who they are."""
+    former = request.session.session_key
+    request.session.cycle_key()
+    UserSession.objects.filter(session_key=former).update(session_key=request.session.session_key)
+
+
+def _last_proof(request: HttpRequest) -> Any:
+    """How and when the session's person proved last who they are."""
+    return (request.session.get(AUTHENTICATION_METHODS_SESSION_KEY) or [None])[-1]
+
+
 def end_all(user: User) -> None:
     """End every session of a person at once, whatever they may be given again later."""
     for session in UserSession.objects.filter(user=user):
@@ -62,7 +75,10 @@ def sessions_end(
             logout(request)
             return get_response(request)
         _note_seen(request, now)
+        before = _last_proof(request)
         response = get_response(request)
+        if SESSION_KEY in request.session and _last_proof(request) != before:
+            renew(request)
         match = request.resolver_match
         if request.method == "POST" and match and match.view_name in OWN_CHANGES:
             keep(request)

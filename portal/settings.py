@@ -75,9 +75,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "portal.middleware.machines_come_by_https",
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",  # before the static files: they bear the policy, too
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -85,6 +86,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "portal.middleware.safe_answers",
     "portal.sessions.sessions_end",
+    "portal.page_limits.page_limits",
     "portal.identity_session.provider_sessions",
     "portal.impersonation.look_as",  # from here on the user may be the customer whom staff look as
     "portal.middleware.person_zone_and_language",
@@ -149,7 +151,11 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "portal.passwords.OwnWordsValidator"},
+    {"NAME": "portal.passwords.BreachedValidator"},
 ]
+# Known passwords as lines of SHA-1 in ascending order (“HASH” or “HASH:COUNT”), such as Have I Been Pwned's own
+# file; asked for here on this machine only. Empty: the common ones alone are refused.
+BREACHED_PASSWORDS_FILE = env.str("BREACHED_PASSWORDS_FILE", default="")
 ACCOUNT_ADAPTER = "portal.accounts.AccountAdapter"
 SOCIALACCOUNT_ADAPTER = "portal.identity_adapter.SocialAccountAdapter"
 SOCIALACCOUNT_STORE_TOKENS = False  # nothing is asked of an identity provider after the sign-in
@@ -187,6 +193,8 @@ MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_RECOVERY_CODE_DIGITS = 10
 # Whether staff need a second factor. Off in development only, where the demo's people have none.
 STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=not DEBUG)
+# Whether everybody does; otherwise each organisation decides for its own people.
+SECOND_FACTOR_FOR_ALL = env.bool("SECOND_FACTOR_FOR_ALL", default=False)
 # Whether people are told by mail of a sign-in from a browser that they have not used before.
 SIGN_IN_NOTICES = env.bool("SIGN_IN_NOTICES", default=not DEBUG)
 LOGIN_URL = "account_login"
@@ -215,6 +223,7 @@ if CACHE_URL:
             "LOCATION": CACHE_URL,
             "KEY_PREFIX": "portal",
             "OPTIONS": {
+                "SERIALIZER": "django_redis.serializers.json.JSONSerializer",  # nothing read from there is run
                 "SOCKET_CONNECT_TIMEOUT": 1,
                 "SOCKET_TIMEOUT": 1,
                 "IGNORE_EXCEPTIONS": True,
@@ -389,6 +398,9 @@ RATE_LIMITS: dict[str, tuple[int, int] | None] = {
     "alarms": (env.int("RATE_LIMIT_ALARMS", default=60_000), 60),
     "channels": (env.int("RATE_LIMIT_CHANNELS", default=6_000), 60),
     "failures": (env.int("RATE_LIMIT_FAILURES", default=120), 60),
+    "pages": (env.int("RATE_LIMIT_PAGES", default=1200), 60),  # of a person who is signed in, as the next two
+    "forms": (env.int("RATE_LIMIT_FORMS", default=240), 60),
+    "documents": (env.int("RATE_LIMIT_DOCUMENTS", default=60), 60),
 }
 if env.str("RATE_LIMITS", default="on") == "off":
     RATE_LIMITS = {}
@@ -450,6 +462,7 @@ if not DEBUG and IS_HTTPS:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = True
     # Bound to this very host: no other host of the domain can set or read them.
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+    LANGUAGE_COOKIE_NAME, MESSAGE_STORAGE = "__Host-language", "portal.own_cookies.Messages"
 # How many reverse proxies of ours stand before the web server: so much of X-Forwarded-For is believed.
 TRUSTED_PROXY_COUNT = ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 if TRUSTED_PROXY_COUNT:

@@ -49,7 +49,8 @@ BINARIES = {
     ".zip": "application/zip",
 }
 ALLOWED = TEXTS | BINARIES  # extension -> the content type that we will say
-SERVED_AS_THEY_ARE = {"application/pdf", "image/gif", "image/jpeg", "image/png", "image/webp", "text/plain"}
+# No text: in which characters somebody wrote it is not known, so nothing is said that may be wrong.
+SERVED_AS_THEY_ARE = {"application/pdf", "image/gif", "image/jpeg", "image/png", "image/webp"}
 NAME_LENGTH = 150
 
 _SAME_BYTES = {".jpeg": ".jpg", ".tgz": ".gz", ".docx": ".zip", ".pptx": ".zip", ".xlsx": ".zip"}

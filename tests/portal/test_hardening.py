@@ -11,10 +11,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import time_machine
 from django.conf import settings
 from django.urls import reverse
+from gunicorn.config import Config
+from gunicorn.http.errors import ParseException
+from gunicorn.http.parser import RequestParser
 
 from portal.logs import SafeFormatter, hidden
+from tests.conftest import T0
 
 ROOT = Path(__file__).resolve().parents[2]
 STRICT = {"'unsafe-inline'", "'unsafe-eval'", "'unsafe-hashes'", "*", "http:", "https:", "data:", "blob:"}
@@ -103,6 +108,8 @@ def production(*args: str, **more: str) -> subprocess.CompletedProcess:
         "SITE_URL": "https://support.example.com",
         "ALLOWED_HOSTS": "support.example.com",
         "EMAIL_URL": "smtp://mail.example.com:25",
+        "CLAMAV_URL": "unix:///run/clamav/clamd.ctl",
+        "BREACHED_PASSWORDS_FILE": "/srv/known.txt",
     }
     return subprocess.run(
         [sys.executable, *args], cwd=ROOT, env=keep | more, capture_output=True, text=True, timeout=120
@@ -124,7 +131,12 @@ def test_the_deployment_check_has_nothing_to_say_of_a_production():
 
 @pytest.mark.parametrize(
     ("wrong", "warning"),
-    [({"SITE_URL": "http://support.example.com"}, "portal.W001"), ({"EMAIL_URL": ""}, "portal.W002")],
+    [
+        ({"SITE_URL": "http://support.example.com"}, "portal.W001"),
+        ({"EMAIL_URL": ""}, "portal.W002"),
+        ({"CLAMAV_URL": ""}, "portal.W004"),
+        ({"BREACHED_PASSWORDS_FILE": ""}, "portal.W005"),
+    ],
 )
 def test_the_deployment_check_names_what_is_missing(wrong, warning):
     done = production("manage.py", "check", "--deploy", "--fail-level", "WARNING", **wrong)
@@ -141,10 +153,92 @@ def test_cookies_of_a_production_are_for_this_host_and_for_https_only():
         "CSRF_COOKIE_SECURE": True,
         "CSRF_COOKIE_HTTPONLY": True,
         "CSRF_COOKIE_NAME": "__Host-csrftoken",
+        "LANGUAGE_COOKIE_NAME": "__Host-language",
+        "MESSAGE_STORAGE": "portal.own_cookies.Messages",
         "SECURE_SSL_REDIRECT": True,
         "SECURE_HSTS_SECONDS": 365 * 24 * 3600,
+        "SECURE_HSTS_INCLUDE_SUBDOMAINS": True,
     }
     assert settings_of(list(expected)) == list(expected.values())
+
+
+def test_each_further_cookie_is_bound_to_this_host_too():
+    names = "import django; django.setup(); from portal import known_browsers as k, own_cookies as o; "
+    done = production(
+        "-c", names + "print(k.COOKIE, o.HostCookie.cookie_name)", DJANGO_SETTINGS_MODULE="portal.settings"
+    )
+    assert done.stdout.split() == ["__Host-known_browser", "__Host-messages"], done.stderr
+
+
+def test_what_the_cache_holds_is_data_and_never_an_object():
+    [caches] = settings_of(["CACHES"], CACHE_URL="redis://localhost")
+    assert caches["default"]["OPTIONS"]["SERIALIZER"].endswith("JSONSerializer")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/incidents/", "/api/nothing/", "/calendar/abc.ics"])
+def test_a_program_that_asks_without_https_is_refused_and_not_led_on(client, a2, settings, path):
+    settings.SECURE_SSL_REDIRECT = True
+    client.force_login(a2)
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (403, "application/problem+json")
+    assert "Location" not in answer.headers
+    assert client.get(path, secure=True).status_code in (200, 404)
+
+
+def test_a_page_without_https_is_led_to_it_and_says_so_for_a_year(client, a2, settings):
+    settings.SECURE_SSL_REDIRECT, settings.SECURE_HSTS_SECONDS = True, 365 * 24 * 3600
+    settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    client.force_login(a2)
+    assert client.get("/incidents/")["Location"] == "https://testserver/incidents/"
+    for path in ("/incidents/", "/api/v1/incidents/", "/no-such-page/"):
+        said = client.get(path, secure=True)["Strict-Transport-Security"]
+        assert said == "max-age=31536000; includeSubDomains", path
+
+
+def test_a_static_file_bears_the_policy_too(client, db):
+    answer = client.get("/static/js/live.js")
+    assert b"".join(answer)
+    answer.close()
+    assert policy(answer)["frame-ancestors"] == {"'none'"}
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        "Content-Length: 4\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 4",
+        "Content-Length: 4\r\nContent-Length: 5",
+        "Content-Length: +4",
+        "Transfer-Encoding: xchunked",
+        "Transfer-Encoding : chunked",
+    ],
+)
+def test_a_request_whose_end_can_be_read_in_two_ways_is_refused_by_the_server(lengths):
+    raw = f"POST / HTTP/1.1\r\nHost: a\r\n{lengths}\r\n\r\n0\r\n\r\n".encode()
+    with pytest.raises(ParseException):
+        next(RequestParser(Config(), iter([raw]), ("127.0.0.1", 1)))
+
+
+# --- how often a person may ask ---
+
+
+@pytest.mark.parametrize(
+    ("limit", "ask"),
+    [
+        ("pages", lambda client: client.get("/profile/")),
+        ("forms", lambda client: client.post("/incidents/new/")),
+        ("documents", lambda client: client.get("/audit/csv/")),
+    ],
+)
+def test_a_person_s_pages_forms_and_documents_have_a_limit_each(client, a2, a1, settings, limit, ask):
+    settings.RATE_LIMITS = {limit: (2, 60)}
+    client.force_login(a2)
+    with time_machine.travel(T0, tick=False):
+        assert [ask(client).status_code == 429 for _ in range(3)] == [False, False, True]
+        assert ask(client).headers["Retry-After"] == "60"
+        client.force_login(a1)
+        assert ask(client).status_code != 429
 
 
 def test_a_header_of_a_client_makes_no_plain_connection_safe_unless_a_proxy_is_ours():

@@ -586,6 +586,13 @@ def test_a_provider_that_describes_itself_wrongly_is_not_asked(client, row, acme
     refused(client, answer, code, 502)
 
 
+def test_no_other_site_begins_a_sign_in_without_somebody_s_click(client, row, acme_idp):
+    path, foreign = f"/accounts/oidc/{row.key}/login/", {"sec-fetch-site": "cross-site"}
+    assert client.get(path, headers=foreign)["Location"] == "/accounts/organisation/"
+    clicked = client.get(path, headers=foreign | {"sec-fetch-user": "?1"})
+    assert clicked["Location"].startswith("https://login.acme.example/")
+
+
 def test_one_page_for_every_reason(client, row, acme_idp):
     """Designed, in the reader's language, with something to do; and never the address or the subject."""
     answer = fake.sign_in(client, row, acme_idp, ada(email="bruno@nordwind.example"))

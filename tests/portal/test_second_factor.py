@@ -106,6 +106,12 @@ def test_an_organisation_asks_its_own_people_and_nobody_else(a1, b1, acme):
     assert browser(b1).get("/").status_code == 200
 
 
+def test_an_installation_may_ask_everybody(a1, b1, settings):
+    settings.SECOND_FACTOR_FOR_ALL = True
+    assert browser(a1).get("/")["Location"] == browser(b1).get("/")["Location"] == SETTING_UP
+    assert browser(a1).get(API).status_code == 403
+
+
 def test_any_of_several_organisations_may_ask_but_not_one_that_is_closed(a1, nordwind):
     nordwind.requires_second_factor = True
     nordwind.save()

@@ -10,10 +10,11 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.core import mail
 from django.core.cache import cache
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from portal.models import Membership, User
+from portal.models import AuditEntry, Membership, User
 from tests.conftest import T0
 from tests.factories import PASSWORD
 
@@ -73,6 +74,28 @@ def test_changing_the_password_ends_the_other_devices_and_keeps_this_one(a1):
     )
     assert answer.status_code == 302
     assert (lives(here), lives(there)) == (True, False)
+
+
+def test_changing_the_password_asks_for_the_present_one(a1):
+    here = signed_in(a1)
+    for present in ("", "wrong", PASSWORD.upper() + " "):
+        form = {
+            "oldpassword": present,
+            "password1": "a perfectly new secret",
+            "password2": "a perfectly new secret",
+        }
+        assert here.post("/accounts/password/change/", form).status_code == 200
+    a1.refresh_from_db()
+    assert a1.check_password(PASSWORD)
+
+
+def test_a_password_counts_exactly_as_it_was_typed(a1):
+    a1.set_password("  Ğ long One with edges  ")
+    a1.save()
+    for wrong in ("Ğ long One with edges", "  ğ long one with edges  ", "  Ğ long One with edges   "):
+        assert Client().post("/accounts/login/", {"login": a1.email, "password": wrong}).status_code == 200
+    right = {"login": a1.email, "password": "  Ğ long One with edges  "}
+    assert Client().post("/accounts/login/", right).status_code == 302
 
 
 def test_resetting_the_password_ends_every_device(a1):
@@ -246,6 +269,41 @@ def test_other_sessions_are_ended_only_by_whoever_has_just_proved_who_they_are(a
         assert lives(there)
         here.post(answer["Location"], {"password": PASSWORD})
         assert not lives(there)
+
+
+def test_whoever_proves_again_who_they_are_goes_on_under_a_new_key(a1):
+    with time_machine.travel(T0, tick=False) as traveller:
+        here, there = signed_in(a1), signed_in(a1)
+        former = here.cookies["sessionid"].value
+        traveller.shift(timedelta(minutes=5, seconds=1))
+        here.post("/accounts/reauthenticate/", {"password": "wrong"})
+        assert here.cookies["sessionid"].value == former
+        here.post("/accounts/reauthenticate/", {"password": PASSWORD})
+        assert here.cookies["sessionid"].value != former
+        assert lives(here)
+        assert lives(there)
+        old = Client()
+        old.cookies["sessionid"] = former
+        assert not lives(old)
+        assert not UserSession.objects.filter(session_key=former).exists()
+        assert UserSession.objects.filter(user=a1).count() == 2
+
+
+def test_one_person_or_everybody_is_signed_out_by_a_command(a1, b1):
+    devices = [signed_in(a1), signed_in(a1), signed_in(b1)]
+    call_command("end_sessions", a1.email.upper())
+    assert [lives(device) for device in devices] == [False, False, True]
+    call_command("end_sessions", "--all")
+    assert not lives(devices[2])
+    assert AuditEntry.objects.filter(kind="sessions_ended").count() == 2
+
+
+@pytest.mark.parametrize("words", [[], ["nobody@acme.example"], ["a1@acme.example", "--all"]])
+def test_the_command_wants_to_know_whose(a1, words):
+    here = signed_in(a1)
+    with pytest.raises(CommandError):
+        call_command("end_sessions", *words)
+    assert lives(here)
 
 
 def test_last_seen_is_kept_by_the_minute(a1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from datetime import timedelta
@@ -323,6 +324,27 @@ def test_a_guessable_password_is_refused(a1, password):
 @pytest.mark.parametrize("password", ["twelve chars", "ğüşiöç çok uzun", "x y" * 40 + "!"])
 def test_a_long_one_is_taken_whatever_it_is_made_of(a1, password):
     assert AccountAdapter().clean_password(password, a1) == password
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 700])
+def test_a_password_that_became_known_elsewhere_is_refused(a1, settings, tmp_path, count):
+    known = [f"a breached secret {n}" for n in range(count)]
+    lines = sorted(hashlib.sha1(each.encode()).hexdigest().upper() for each in known)
+    file = tmp_path / "known.txt"
+    for ending in ("\n", ":3\r\n", ":12345678\n"):
+        file.write_text("".join(line + ending for line in lines))
+        settings.BREACHED_PASSWORDS_FILE = str(file)
+        for each in known:
+            with pytest.raises(ValidationError, match="known elsewhere"):
+                AccountAdapter().clean_password(each, a1)
+        for n in range(20):
+            assert AccountAdapter().clean_password(f"a fresh secret {n}", a1)
+
+
+def test_an_empty_file_of_known_passwords_refuses_nothing(a1, settings, tmp_path):
+    settings.BREACHED_PASSWORDS_FILE = str(tmp_path / "none.txt")
+    (tmp_path / "none.txt").write_text("")
+    assert AccountAdapter().clean_password("a breached secret", a1)
 
 
 # --- addresses that we receive mail at ---
