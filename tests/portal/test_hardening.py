@@ -102,7 +102,7 @@ def production(*args: str, **more: str) -> subprocess.CompletedProcess:
         "SECRET_KEY": "wE3-" + "kZ9vQ2_rT7" * 6,
         "SITE_URL": "https://support.example.com",
         "ALLOWED_HOSTS": "support.example.com",
-        "EMAIL_URL": "smtp://mail.example.com:25",
+        "EMAIL_URL": "smtp+tls://mail.example.com:587",
     }
     return subprocess.run(
         [sys.executable, *args], cwd=ROOT, env=keep | more, capture_output=True, text=True, timeout=120
@@ -124,12 +124,27 @@ def test_the_deployment_check_has_nothing_to_say_of_a_production():
 
 @pytest.mark.parametrize(
     ("wrong", "warning"),
-    [({"SITE_URL": "http://support.example.com"}, "portal.W001"), ({"EMAIL_URL": ""}, "portal.W002")],
+    [
+        ({"SITE_URL": "http://support.example.com"}, "portal.W001"),
+        ({"EMAIL_URL": ""}, "portal.W002"),
+        ({"EMAIL_URL": "smtp://mail.example.com:25"}, "portal.W003"),
+        ({"IMAP_URL": "imap://in:pw@mail.example.com/INBOX"}, "portal.W003"),
+        ({"CELERY_BROKER_URL": "redis://broker.example.com/0"}, "portal.W003"),
+        ({"DATABASE_URL": "postgres://p:pw@db.example.com/portal"}, "portal.W003"),
+        ({"DATABASE_URL": "postgres://p:pw@db.example.com/portal?sslmode=require"}, "portal.W003"),
+    ],
 )
 def test_the_deployment_check_names_what_is_missing(wrong, warning):
     done = production("manage.py", "check", "--deploy", "--fail-level", "WARNING", **wrong)
     assert done.returncode != 0
     assert warning in done.stderr
+
+
+def test_what_a_database_address_says_of_tls_is_kept_beside_the_pool():
+    url = "postgres://p:pw@db.example.com/portal?sslmode=verify-full"
+    database = settings_of(["DATABASES"], DATABASE_URL=url)[0]["default"]
+    assert database["OPTIONS"]["sslmode"] == "verify-full"
+    assert database["OPTIONS"]["pool"]
 
 
 def test_cookies_of_a_production_are_for_this_host_and_for_https_only():
