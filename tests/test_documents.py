@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NAMED = re.compile(
     r"`((?:tests|portal|incidents|maintenance|bench|templates|static|docs)/[\w./-]+)(?:::([\w.]+))?`"
 )
-DOCUMENTS = ["docs/hardening.md", "SECURITY.md"]
+DOCUMENTS = ["docs/hardening.md", "SECURITY.md", "docs/asvs_2.md", "docs/security_2.md"]
 
 
 @cache
