@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import time
+from typing import Any
 
 # Each keeps the words around the secret, so that a line still says what happened.
 SECRETS = (
@@ -42,8 +44,35 @@ class HideTokens(logging.Filter):
         return True
 
 
+# Signs that would end a line, move the cursor of a terminal or turn the direction of a text.
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def on_one_line(text: str) -> str:
+    """`text` with its control signs written out: nobody's words begin an entry of their own."""
+    return CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 class SafeFormatter(logging.Formatter):
-    """The whole line without secrets: message, arguments and traceback alike."""
+    """One entry: its time in UTC, its message on one line, a traceback set in; and no secret in any of it."""
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
 
     def format(self, record: logging.LogRecord) -> str:
         return hidden(super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return on_one_line(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        return set_in(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:
+        return set_in(super().formatStack(stack_info))
+
+
+def set_in(text: str) -> str:
+    """Each line of a traceback marked as part of the entry above it."""
+    return "\n".join("  | " + on_one_line(line) for line in text.split("\n"))

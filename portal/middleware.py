@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zoneinfo
 from collections.abc import Callable
 from datetime import UTC
@@ -14,8 +15,12 @@ from django.views.defaults import page_not_found
 
 from portal import health, public_status
 from portal.models import Organisation, User
+from portal.origin import address_of
 
 API = "/api/"
+SIGN_OUT = "/accounts/logout/"
+REFUSALS = frozenset({400, 401, 403, 404, 405, 409, 413, 429})
+refusals = logging.getLogger("portal.refused")
 DESK = "/admin/"
 MACHINES = (API, "/calendar/")  # asked by programs, which would never notice that they are led to https
 
@@ -45,8 +50,13 @@ def safe_answers(
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
+        if request.method == "TRACE":
+            return HttpResponse(status=405, headers={"Allow": "GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS"})
         response = get_response(request)
         headers = response.headers
+        note_refusal(request, response.status_code)
+        if request.path == SIGN_OUT and request.method == "POST":  # drafts, too: the next one here is another
+            headers.setdefault("Clear-Site-Data", '"cache", "storage"')
         if request.path.startswith(DESK):
             response._csp_replace = settings.DESK_CONTENT_SECURITY_POLICY  # type: ignore[attr-defined]
         if request.path not in health.PATHS and request.path != public_status.PATH:
@@ -56,6 +66,17 @@ def safe_answers(
         return response
 
     return middleware
+
+
+def note_refusal(request: HttpRequest, status: int) -> None:
+    """A line about who was refused what, for whoever watches for attempts: ids and the path, no query."""
+    if status not in REFUSALS or is_for_all(request):
+        return
+    person = getattr(request, "impersonator", None) or request.user
+    refusals.warning(
+        "%s %s %s person=%s address=%s",
+        *(status, request.method, request.path[:200], person.pk or "-", address_of(request) or "-"),
+    )
 
 
 def person_zone_and_language(

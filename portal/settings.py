@@ -130,13 +130,13 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
     }
 elif env.bool("DATABASE_POOL", default=True):
-    DATABASES["default"]["OPTIONS"] = {
-        "pool": {
+    DATABASES["default"].setdefault("OPTIONS", {}).update(  # beside those of the address, such as sslmode
+        pool={
             "min_size": env.int("DATABASE_POOL_MIN", default=1),
             "max_size": env.int("DATABASE_POOL_MAX", default=8),
             "timeout": 20,
         }
-    }
+    )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- People and sign-in -------------------------------------------------------------------------

@@ -13,7 +13,15 @@ ROOT = Path(__file__).resolve().parents[1]
 NAMED = re.compile(
     r"`((?:tests|portal|incidents|maintenance|bench|templates|static|docs)/[\w./-]+)(?:::([\w.]+))?`"
 )
-DOCUMENTS = ["docs/hardening.md", "SECURITY.md", "docs/asvs_1.md", "docs/security.md"]
+DOCUMENTS = [
+    "SECURITY.md",
+    "docs/asvs.md",
+    "docs/asvs_1.md",
+    "docs/asvs_2.md",
+    "docs/hardening.md",
+    "docs/security.md",
+    "docs/security_2.md",
+]
 
 
 @cache

@@ -10,6 +10,7 @@ import contextlib
 import imaplib
 import logging
 import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -58,8 +59,12 @@ def poll(now: datetime) -> int:
 @contextmanager
 def opened(url: SplitResult) -> Iterator[BaseMailBox]:
     """The mailbox, signed in, its folder chosen and the two others made. Raises what the server says."""
-    kind = MailBox if url.scheme == "imaps" else MailBoxUnencrypted
-    box = kind(url.hostname or "", url.port or (993 if url.scheme == "imaps" else 143), TIMEOUT_SECONDS)
+    host = url.hostname or ""
+    if url.scheme == "imaps":  # the library's own context would take any certificate
+        tls = ssl.create_default_context()
+        box: BaseMailBox = MailBox(host, url.port or 993, TIMEOUT_SECONDS, ssl_context=tls)
+    else:
+        box = MailBoxUnencrypted(host, url.port or 143, TIMEOUT_SECONDS)
     folder = unquote(url.path.strip("/")) or "INBOX"
     try:
         box.login(unquote(url.username or ""), unquote(url.password or ""), folder)

@@ -1,7 +1,9 @@
 """Mails by IMAP, from a server on loopback: stored before they are moved, once, and none blocks another."""
 
+import ssl
 import threading
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 import time_machine
@@ -197,3 +199,17 @@ def test_the_pipe_and_the_mailbox_end_in_one_row(server, a1):
     mail.receive(raw, via="pipe", received_at=T0)
     mailbox.poll(T0)
     assert InboundMessage.objects.count() == 1
+
+
+def test_a_mail_server_must_prove_who_it_is(settings, monkeypatch):
+    settings.IMAP_URL = "imaps://in:pw@mail.example.com/INBOX"
+    asked = []
+
+    def box(host, port, timeout, ssl_context):
+        asked.append((host, port, ssl_context.verify_mode, ssl_context.check_hostname))
+        raise OSError("far enough")
+
+    monkeypatch.setattr(mailbox, "MailBox", box)
+    with pytest.raises(OSError, match="far enough"), mailbox.opened(urlsplit(settings.IMAP_URL)):
+        pass
+    assert asked == [("mail.example.com", 993, ssl.CERT_REQUIRED, True)]

@@ -107,7 +107,7 @@ def production(*args: str, **more: str) -> subprocess.CompletedProcess:
         "SECRET_KEY": "wE3-" + "kZ9vQ2_rT7" * 6,
         "SITE_URL": "https://support.example.com",
         "ALLOWED_HOSTS": "support.example.com",
-        "EMAIL_URL": "smtp://mail.example.com:25",
+        "EMAIL_URL": "smtp+tls://mail.example.com:587",
         "CLAMAV_URL": "unix:///run/clamav/clamd.ctl",
         "BREACHED_PASSWORDS_FILE": "/srv/known.txt",
     }
@@ -136,12 +136,24 @@ def test_the_deployment_check_has_nothing_to_say_of_a_production():
         ({"EMAIL_URL": ""}, "portal.W002"),
         ({"CLAMAV_URL": ""}, "portal.W004"),
         ({"BREACHED_PASSWORDS_FILE": ""}, "portal.W005"),
+        ({"EMAIL_URL": "smtp://mail.example.com:25"}, "portal.W003"),
+        ({"IMAP_URL": "imap://in:pw@mail.example.com/INBOX"}, "portal.W003"),
+        ({"CELERY_BROKER_URL": "redis://broker.example.com/0"}, "portal.W003"),
+        ({"DATABASE_URL": "postgres://p:pw@db.example.com/portal"}, "portal.W003"),
+        ({"DATABASE_URL": "postgres://p:pw@db.example.com/portal?sslmode=require"}, "portal.W003"),
     ],
 )
 def test_the_deployment_check_names_what_is_missing(wrong, warning):
     done = production("manage.py", "check", "--deploy", "--fail-level", "WARNING", **wrong)
     assert done.returncode != 0
     assert warning in done.stderr
+
+
+def test_what_a_database_address_says_of_tls_is_kept_beside_the_pool():
+    url = "postgres://p:pw@db.example.com/portal?sslmode=verify-full"
+    database = settings_of(["DATABASES"], DATABASE_URL=url)[0]["default"]
+    assert database["OPTIONS"]["sslmode"] == "verify-full"
+    assert database["OPTIONS"]["pool"]
 
 
 def test_cookies_of_a_production_are_for_this_host_and_for_https_only():
