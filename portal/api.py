@@ -64,15 +64,34 @@ class ProblemSchema(AutoSchema):
         codes += ["422"] if self.method == "POST" else []
         for code in codes:
             bodies[code] = self._get_response_for_code(ProblemSerializer, code, [PROBLEM], direction)
-        if is_read:
+        if is_read and isinstance(self.view, Door):
             bodies["304"] = {"description": "What you have is what there is."}
         return bodies
 
     def get_override_parameters(self) -> list[Any]:
         found = list(super().get_override_parameters())
+        if not isinstance(self.view, Door):
+            return found
         if self.method == "GET":
             return [*found, IF_NONE_MATCH]
         return [*found, IF_MATCH, *([IDEMPOTENCY_KEY] if self.method == "POST" else [])]
+
+    def _get_request_for_media_type(self, serializer: Any, direction: Any = "request") -> Any:
+        """A PATCH needs what its serializer says: nothing is left out unless that is partial."""
+        if self.method != "PATCH" or getattr(serializer, "partial", False):
+            return super()._get_request_for_media_type(serializer, direction)
+        self.method = "PUT"
+        try:
+            return super()._get_request_for_media_type(serializer, direction)
+        finally:
+            self.method = "PATCH"
+
+    def _get_paginator(self) -> Any:
+        """Only what is answered in pages: a list, or an array below an object."""
+        pages = getattr(self.view, "pagination_class", None)
+        is_list = getattr(self.view, "action", "") == "list"
+        is_paged = self.method == "GET" and (is_list or (pages is not None and issubclass(pages, Nested)))
+        return super()._get_paginator() if is_paged else None
 
     def get_filter_backends(self) -> list[Any]:
         """Only a list is filtered."""
@@ -256,6 +275,8 @@ class DayField(serializers.DateField):
 
 class StandardFormSchema(Limited, APIView):
     """The JSON schema of the standard format, which every `form` of this API holds to."""
+
+    schema = ProblemSchema()
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:

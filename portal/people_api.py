@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.mfa.models import Authenticator
 from django.core.exceptions import PermissionDenied
@@ -130,6 +130,8 @@ ID = OpenApiParameter("id", OpenApiTypes.INT, OpenApiParameter.PATH)
 class OrganisationDoor(Door):
     """Something of one organisation: 404 for strangers, 403 for whoever does not look after its people."""
 
+    called: ClassVar[dict[str, str]] = {}  # of fields of verbs, what they are called here
+
     def organisation(self) -> Organisation:
         visible = narrowed(Organisation.objects.visible_to(person_of(self.request)), self.request, "pk")
         found: Organisation = get_object_or_404(visible.filter(is_vendor=False), slug=self.kwargs["slug"])
@@ -152,6 +154,7 @@ class OrganisationDoor(Door):
         try:
             return verb(*of, **given, **about)
         except Refused as refused:
+            refused.field = self.called.get(refused.field, refused.field)
             raise as_problem(refused) from refused
 
     def paged(self, rows: QuerySet, shape: type[serializers.BaseSerializer]) -> Response:
@@ -162,6 +165,7 @@ class OrganisationDoor(Door):
 class PeopleDoor(OrganisationDoor):
     """The people of an organisation: all of its managers' columns for managers, names and roles for others."""
 
+    called: ClassVar = {"to": "transfer_to"}
     queryset = Membership.objects.none()
     serializer_class = ManagedMemberSerializer
 
