@@ -34,7 +34,6 @@ pytestmark = [
     # what the engine and its test client leave behind is not ours
     pytest.mark.filterwarnings("ignore"),
 ]
-DEV = []
 EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "50"))
 SEED = int(os.environ.get("SCHEMA_SEED", random.SystemRandom().randrange(10**9)))
 SHOWN = 1500
@@ -111,19 +110,6 @@ def run(app: Inside) -> Run:
     def filter_failure(context, failure, case, response):
         why = allowed.reason(failure, response)
         found.allowed.update([why] if why else [])
-        if not why:
-            DEV.append(
-                (
-                    case.operation.label,
-                    type(failure).__name__,
-                    response.status_code,
-                    response.content[:600].decode("utf8", "replace"),
-                    response.request.method + " " + response.request.url,
-                    str(response.request.body)[:700],
-                    failure.message[:600],
-                    {k: v for k, v in response.request.headers.items() if k != "Authorization"},
-                )
-            )
         return not why
 
     for event in from_schema(schema).execute():
@@ -131,14 +117,17 @@ def run(app: Inside) -> Run:
     return found
 
 
-def failed(event) -> dict[str, str]:
-    """Of each check that failed, by operation and check, its words and the request."""
+def failed(event: events.ScenarioFinished) -> dict[str, str]:
+    """Of each check that failed, by operation, check and what was answered, its words and the request."""
     found = {}
-    for checks in event.recorder.checks.values():
+    for case_id, checks in event.recorder.checks.items():
+        interaction = event.recorder.interactions.get(case_id)
+        answer = interaction.response if interaction else None
         for check in checks:
             if check.status == Status.FAILURE and check.failure_info is not None:
                 failure = check.failure_info.failure
-                key = f"{event.recorder.label} · {check.name} · {failure.title}"
+                said = "" if answer is None else f"{answer.status_code} {allowed.in_short(answer)}"
+                key = f"{event.recorder.label} · {check.name} · {failure.title} · {said}"
                 found[key] = f"{failure.message}\n{check.failure_info.code_sample}"
     return found
 
@@ -151,15 +140,14 @@ def test_the_api_holds_what_its_document_says(who, world, request, monkeypatch):
     app = Inside(None if who == "anonymous" else request.getfixturevalue(who))
     found = run(app)
     took = time.monotonic() - began
-    import json
-
-    json.dump(DEV, open(f"/tmp/schema/dev-{who}.json", "w"), indent=1, default=str)
     fewest = min(found.cases.values())
     print(
         f"\nseed {SEED}, as {who}: {len(found.cases)} operations, {fewest} to {max(found.cases.values())} examples"
         f" each, {sum(found.cases.values())} in all, {app.requests} requests ({app.seconds:.0f} s of"
         f" {took:.0f} s), {sum(found.checks.values())} checks of {len(found.checks)} kinds,"
         f" {len(found.failures)} failures",
+        *(f"  allowed {times} times: {why}" for why, times in found.allowed.most_common()),
+        sep="\n",
         file=sys.stderr,
     )
     assert not found.failures, f"{len(found.failures)} failures as {who}, seed {SEED}: {list(found.failures)}"
