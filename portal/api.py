@@ -12,7 +12,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -239,6 +239,23 @@ class Words(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+# What no text holds, and what one that may not be blank holds at least one of.
+ANY_TEXT, SOME_TEXT = "^[^\\x00]*$", "^[^\\x00]*[^\\s\\x00-\\x1f\\x85][^\\x00]*$"
+
+
+class WordsSchema(OpenApiSerializerFieldExtension):
+    """Says of a text that it holds no NUL, and more than blanks where it must."""
+
+    target_class = "portal.api.Words"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
+        found = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
+        if direction == "request":
+            found["pattern"] = ANY_TEXT if self.target.allow_blank else SOME_TEXT
+        return found
 
 
 class MomentField(serializers.DateTimeField):

@@ -1,5 +1,7 @@
 """The OpenAPI document says what the API takes and answers; `make test-schema` tries the whole of it."""
 
+import re
+
 import pytest
 from django.core.management import call_command
 
@@ -54,6 +56,16 @@ def test_only_what_comes_in_pages_has_pages():
     assert "cursor" not in parameters("post", "status/{slug}/subscription/")
     answer = operation("get", "status/{slug}/")["responses"]["200"]["content"]["application/json"]["schema"]
     assert answer["type"] == "array"
+
+
+def test_a_text_says_that_blanks_are_none():
+    fields = document()["components"]["schemas"]["DuplicateRequest"]["properties"]
+    pattern = re.compile(fields["reason"]["pattern"])
+    assert [bool(pattern.search(text)) for text in ("a", " a ", "", " ", "\x1f", "a\0")] == [
+        True,
+        True,
+        *[False] * 4,
+    ]
 
 
 def test_an_id_to_filter_by_has_its_bounds():

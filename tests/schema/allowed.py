@@ -23,6 +23,10 @@ RULES = [
         ("^This is no cursor of this list", "a cursor is signed by the API"),
         ("does not exist|^There is no such (?!parameter)|^No such person", "it names what is not there"),
         ("^Say for which organisation", "who belongs to several must say for which"),
+        (
+            "choose a time to come|must be in the future|^Choose a (time|date) of this century",
+            "a time in bounds",
+        ),
         ("^Say who takes over", "incidents of theirs are open"),
         ("^The end must come after the start|^Give the new date, or is_shipped", "a rule between two fields"),
         ("is of a kind that we do not take|^The file is empty|submitted file is empty", "it is about a file"),
