@@ -57,6 +57,8 @@ def world(a1, a2, b1, g1, m1, acme, nordwind, settings):
         name="Hooks", url="https://hooks.example.com/x", use="webhooks", organisation=acme
     )
     tokens.create(a1, name="another", scope="read", days=9, now=T0, by=a1)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @dataclass
