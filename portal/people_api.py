@@ -65,6 +65,17 @@ class ManagedMemberSerializer(MemberSerializer):
         read_only_fields = fields
 
 
+class ListedMemberSerializer(ManagedMemberSerializer):
+    """Somebody of the organisation; address, sign-in and what else is not required are for its managers only."""
+
+    email = serializers.EmailField(source="user.email", required=False)
+    last_signed_in_at = serializers.DateTimeField(source="user.last_login", allow_null=True, required=False)
+    has_second_factor = serializers.BooleanField(required=False)
+
+    class Meta(ManagedMemberSerializer.Meta):
+        read_only_fields = MemberSerializer.Meta.fields
+
+
 class PlaceSerializer(serializers.Serializer):
     role = serializers.ChoiceField(Role.choices, required=False)
     visibility = serializers.ChoiceField(Visibility.choices, required=False)
@@ -183,7 +194,7 @@ class PeopleDoor(OrganisationDoor):
         found: Membership = get_object_or_404(self.rows(organisation), pk=self.kwargs["id"])
         return found
 
-    @extend_schema(parameters=[SLUG], responses=ManagedMemberSerializer(many=True))
+    @extend_schema(parameters=[SLUG], responses=ListedMemberSerializer(many=True))
     def list(self, request: Request, slug: str) -> Response:
         organisation = self.organisation()
         return self.paged(self.rows(organisation), self.shape(organisation))

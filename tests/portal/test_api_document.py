@@ -84,6 +84,12 @@ def test_nobody_known_is_null_in_the_audit():
     assert all(fields[name]["nullable"] for name in ("by", "seen_as", "organisation"))
 
 
+def test_a_list_of_people_promises_only_what_everybody_is_shown():
+    listed = document()["components"]["schemas"]["ListedMember"]
+    assert sorted(listed["required"]) == ["id", "is_you", "name", "role"]
+    assert "email" in listed["properties"]
+
+
 def test_who_takes_over_is_asked_for_by_the_name_of_the_field(client, a1, a2, acme):
     row = Membership.objects.get(user=a1, organisation=acme)
     client.force_login(a2)

@@ -22,6 +22,7 @@ RULES = [
     for words, why in (
         ("^This is no cursor of this list", "a cursor is signed by the API"),
         ("does not exist|^There is no such (?!parameter)|^No such person", "it names what is not there"),
+        ("^There is a team of this name already", "it names what is there already"),
         ("^Say for which organisation", "who belongs to several must say for which"),
         (
             "choose a time to come|must be in the future|^Choose a (time|date) of this century",
