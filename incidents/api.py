@@ -92,10 +92,9 @@ def verb(
     """A noun of an incident that is POSTed to use a verb; answers with the incident."""
 
     def decorate(function: Callable[..., Response]) -> Any:
-        documented = extend_schema(
-            request=shape, responses=CREATED, operation_id=f"incident_{function.__name__}"
-        )
-        return action(detail=True, methods=list(methods), url_path=url_path)(documented(function))
+        name = f"incident_{function.__name__}" if len(methods) == 1 else None
+        documented = extend_schema(request=shape, responses=CREATED, operation_id=name)
+        return documented(action(detail=True, methods=list(methods), url_path=url_path)(function))
 
     return decorate
 

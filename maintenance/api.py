@@ -64,7 +64,7 @@ def verb(shape: type[serializers.Serializer] | None, url_path: str) -> Any:
     def decorate(function: Callable[..., Response]) -> Any:
         name = f"maintenance_window_{function.__name__}"
         documented = extend_schema(request=shape, responses=WINDOW, operation_id=name)
-        return action(detail=True, methods=["post"], url_path=url_path)(documented(function))
+        return documented(action(detail=True, methods=["post"], url_path=url_path)(function))
 
     return decorate
 

@@ -12,7 +12,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -64,15 +64,34 @@ class ProblemSchema(AutoSchema):
         codes += ["422"] if self.method == "POST" else []
         for code in codes:
             bodies[code] = self._get_response_for_code(ProblemSerializer, code, [PROBLEM], direction)
-        if is_read:
+        if is_read and isinstance(self.view, Door):
             bodies["304"] = {"description": "What you have is what there is."}
         return bodies
 
     def get_override_parameters(self) -> list[Any]:
         found = list(super().get_override_parameters())
+        if not isinstance(self.view, Door):
+            return found
         if self.method == "GET":
             return [*found, IF_NONE_MATCH]
         return [*found, IF_MATCH, *([IDEMPOTENCY_KEY] if self.method == "POST" else [])]
+
+    def _get_request_for_media_type(self, serializer: Any, direction: Any = "request") -> Any:
+        """A PATCH needs what its serializer says: nothing is left out unless that is partial."""
+        if self.method != "PATCH" or getattr(serializer, "partial", False):
+            return super()._get_request_for_media_type(serializer, direction)
+        self.method = "PUT"
+        try:
+            return super()._get_request_for_media_type(serializer, direction)
+        finally:
+            self.method = "PATCH"
+
+    def _get_paginator(self) -> Any:
+        """Only what is answered in pages: a list, or an array below an object."""
+        pages = getattr(self.view, "pagination_class", None)
+        is_list = getattr(self.view, "action", "") == "list"
+        is_paged = self.method == "GET" and (is_list or (pages is not None and issubclass(pages, Nested)))
+        return super()._get_paginator() if is_paged else None
 
     def get_filter_backends(self) -> list[Any]:
         """Only a list is filtered."""
@@ -222,6 +241,23 @@ class Words(serializers.CharField):
         return super().to_internal_value(data)
 
 
+# What no text holds, and what one that may not be blank holds at least one of.
+ANY_TEXT, SOME_TEXT = "^[^\\x00]*$", "^[^\\x00]*[^\\s\\x00-\\x1f\\x85][^\\x00]*$"
+
+
+class WordsSchema(OpenApiSerializerFieldExtension):
+    """Says of a text that it holds no NUL, and more than blanks where it must."""
+
+    target_class = "portal.api.Words"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
+        found = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
+        if direction == "request":
+            found["pattern"] = ANY_TEXT if self.target.allow_blank else SOME_TEXT
+        return found
+
+
 class MomentField(serializers.DateTimeField):
     """A time that says its zone, in years that every zone and calendar can show."""
 
@@ -256,6 +292,8 @@ class DayField(serializers.DateField):
 
 class StandardFormSchema(Limited, APIView):
     """The JSON schema of the standard format, which every `form` of this API holds to."""
+
+    schema = ProblemSchema()
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:

@@ -7,6 +7,7 @@ from typing import Any
 import django_filters
 from django import forms
 from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema_field
 
 YEARS = range(2000, 2200)  # what no zone, calendar or page can break on
 MOST_ID = 2**63 - 1
@@ -31,6 +32,7 @@ class MomentFilter(django_filters.IsoDateTimeFilter):
     field_class = MomentFilterField
 
 
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MOST_ID})
 class IdFilter(django_filters.Filter):
     """A whole number that a key could be."""
 

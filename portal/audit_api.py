@@ -14,6 +14,7 @@ from rest_framework.routers import SimpleRouter
 
 from portal.access import person_of
 from portal.api import Door, narrowed
+from portal.api_filters import MomentFilter, TextFilter
 from portal.audit_desk import READERS
 from portal.audit_rows import with_people
 from portal.audit_words import GROUPS, KINDS, kinds_of_group, public_facts, public_kinds
@@ -23,13 +24,13 @@ from portal.models import AuditEntry, Organisation
 class AuditFilters(django_filters.FilterSet):
     """Whole words only; times with their zone."""
 
-    organisation = django_filters.CharFilter(field_name="organisation__slug")
+    organisation = TextFilter(field_name="organisation__slug")
     kind = django_filters.ChoiceFilter(choices=[(name, name) for name in KINDS])
     group = django_filters.ChoiceFilter(choices=[(name, name) for name in GROUPS], method="by_group")
-    person = django_filters.CharFilter(field_name="by__email")
-    subject = django_filters.CharFilter()
-    since = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte")
-    until = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt")
+    person = TextFilter(field_name="by__email")
+    subject = TextFilter()
+    since = MomentFilter(field_name="at", lookup_expr="gte")
+    until = MomentFilter(field_name="at", lookup_expr="lt")
 
     class Meta:
         model = AuditEntry
@@ -44,12 +45,18 @@ class AuditEntrySerializer(serializers.ModelSerializer):
 
     group = serializers.SerializerMethodField()
     by = serializers.CharField(
-        source="by.email", default=None, help_text="Null: the portal, or nobody who is known."
+        source="by.email",
+        default=None,
+        allow_null=True,
+        help_text="Null: the portal, or nobody who is known.",
     )
     seen_as = serializers.CharField(
-        source="on_behalf_of.email", default=None, help_text="Whose portal a member of the staff looked at."
+        source="on_behalf_of.email",
+        default=None,
+        allow_null=True,
+        help_text="Whose portal a member of the staff looked at.",
     )
-    organisation = serializers.CharField(source="organisation.slug", default=None)
+    organisation = serializers.CharField(source="organisation.slug", default=None, allow_null=True)
     facts = serializers.SerializerMethodField()
     address = serializers.SerializerMethodField()
 

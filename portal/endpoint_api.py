@@ -47,7 +47,7 @@ def verb(
     def decorate(function: Callable[..., Response]) -> Any:
         name = f"channel_{function.__name__}"
         documented = extend_schema(request=shape, responses=responses, operation_id=name)
-        return action(detail=True, methods=list(methods), url_path=url_path)(documented(function))
+        return documented(action(detail=True, methods=list(methods), url_path=url_path)(function))
 
     return decorate
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.mfa.models import Authenticator
 from django.core.exceptions import PermissionDenied
@@ -63,6 +63,17 @@ class ManagedMemberSerializer(MemberSerializer):
             *["last_signed_in_at", "has_second_factor"],
         ]
         read_only_fields = fields
+
+
+class ListedMemberSerializer(ManagedMemberSerializer):
+    """Somebody of the organisation; address, sign-in and what else is not required are for its managers only."""
+
+    email = serializers.EmailField(source="user.email", required=False)
+    last_signed_in_at = serializers.DateTimeField(source="user.last_login", allow_null=True, required=False)
+    has_second_factor = serializers.BooleanField(required=False)
+
+    class Meta(ManagedMemberSerializer.Meta):
+        read_only_fields = MemberSerializer.Meta.fields
 
 
 class PlaceSerializer(serializers.Serializer):
@@ -130,6 +141,8 @@ ID = OpenApiParameter("id", OpenApiTypes.INT, OpenApiParameter.PATH)
 class OrganisationDoor(Door):
     """Something of one organisation: 404 for strangers, 403 for whoever does not look after its people."""
 
+    called: ClassVar[dict[str, str]] = {}  # of fields of verbs, what they are called here
+
     def organisation(self) -> Organisation:
         visible = narrowed(Organisation.objects.visible_to(person_of(self.request)), self.request, "pk")
         found: Organisation = get_object_or_404(visible.filter(is_vendor=False), slug=self.kwargs["slug"])
@@ -152,6 +165,7 @@ class OrganisationDoor(Door):
         try:
             return verb(*of, **given, **about)
         except Refused as refused:
+            refused.field = self.called.get(refused.field, refused.field)
             raise as_problem(refused) from refused
 
     def paged(self, rows: QuerySet, shape: type[serializers.BaseSerializer]) -> Response:
@@ -162,6 +176,7 @@ class OrganisationDoor(Door):
 class PeopleDoor(OrganisationDoor):
     """The people of an organisation: all of its managers' columns for managers, names and roles for others."""
 
+    called: ClassVar = {"to": "transfer_to"}
     queryset = Membership.objects.none()
     serializer_class = ManagedMemberSerializer
 
@@ -179,7 +194,7 @@ class PeopleDoor(OrganisationDoor):
         found: Membership = get_object_or_404(self.rows(organisation), pk=self.kwargs["id"])
         return found
 
-    @extend_schema(parameters=[SLUG], responses=ManagedMemberSerializer(many=True))
+    @extend_schema(parameters=[SLUG], responses=ListedMemberSerializer(many=True))
     def list(self, request: Request, slug: str) -> Response:
         organisation = self.organisation()
         return self.paged(self.rows(organisation), self.shape(organisation))

@@ -67,7 +67,7 @@ class StatusViewSet(Door):
     lookup_field = "slug"
     service_path = "pk"
     order = ("name", "pk")
-    reads: ClassVar = {"list": ("organisation",), "retrieve": ("organisation",)}
+    reads: ClassVar = dict.fromkeys(("list", "retrieve", "subscription"), ("organisation",))
     queryset = Service.objects.none()
 
     def services(self) -> QuerySet[Service]:
@@ -116,7 +116,10 @@ class StatusViewSet(Door):
         )
 
     @extend_schema(
-        methods=["POST"], request=SubscriptionInSerializer, responses={201: StatusBoardSerializer(many=True)}
+        methods=["POST"],
+        parameters=[ORGANISATION],
+        request=SubscriptionInSerializer,
+        responses={201: StatusBoardSerializer(many=True)},
     )
     @extend_schema(methods=["DELETE"], parameters=[ORGANISATION], request=None, responses={204: None})
     @action(detail=True, methods=["post", "delete"])
