@@ -126,7 +126,7 @@ def raw(client, address, body, kind="application/json", method="POST", **more):
         ("text=x", "multipart/form-data; boundary=ü", 400),
         ("--x\r\nbroken", "multipart/form-data; boundary=x", 400),
         ("&".join(f"a{n}=1" for n in range(2000)), "application/x-www-form-urlencoded", 400),
-        ("text=" + "x" * 6_000_000, "application/x-www-form-urlencoded", 400),
+        ("text=" + "x" * 6_000_000, "application/x-www-form-urlencoded", 413),
         ("text=%00", "application/x-www-form-urlencoded", 400),
     ],
     ids=lambda value: str(value)[:30],
@@ -139,7 +139,18 @@ def test_a_body_that_cannot_be_read_is_a_problem(a1, body, kind, status):
 
 @pytest.mark.parametrize(
     "query",
-    ["status=bad", "status=", "level=P4", "level=P1&level=x", "q=%00", "service=%00", "q=" + "x" * 100_000],
+    [
+        "page_size=1e9",
+        "page_size=-1",
+        "page_size=0",
+        "status=bad",
+        "status=",
+        "level=P4",
+        "level=P1&level=x",
+        "q=%00",
+        "service=%00",
+        "q=" + "x" * 100_000,
+    ],
 )
 def test_a_filter_s_value_that_cannot_be_is_a_problem(a1, query):
     said = check_problem(bearer(a1).get(f"{API}incidents/?{query}"), 400)
@@ -155,7 +166,7 @@ def no_writes():
     writes = []
 
     def note(execute, sql, params, many, context):
-        if sql.startswith(("INSERT", "UPDATE", "DELETE")):
+        if sql.startswith(("INSERT", "UPDATE", "DELETE")) and "last_used_at" not in sql:
             writes.append(sql)
         return execute(sql, params, many, context)
 
@@ -234,14 +245,14 @@ def test_whatever_is_sent_nothing_is_half_written_and_the_clocks_are_proven(a1, 
     "query",
     [
         "q=%F0%9F%92%A9", "q=INC-99999999999999999999", "q=%25", "service='", "organisation=%FF",
-        "page_size=1e9", "page_size=-1", "page_size=0", "q=",
+        "q=",
     ],
 )  # fmt: skip
 def test_an_odd_filter_finds_what_there_is(a1, query):
     made = incident(a1, T0)
     rows = bearer(a1).get(f"{API}incidents/?{query}").json()["results"]
-    name, _, value = query.partition("=")
-    expected = [made.reference] if not value or name == "page_size" else []
+    _name, _, value = query.partition("=")
+    expected = [] if value else [made.reference]
     assert [row["reference"] for row in rows] == expected
 
 

@@ -95,6 +95,8 @@ def test_an_old_address_of_a_file_is_dead_for_whoever_left(client, a1, mine):
     client.login(email=a1.email, password=PASSWORD)
     assert read(client.get(path))[0] == 200
     Membership.objects.filter(user=a1).delete()
+    assert read(client.get(path))[0] == 302  # to sign in: the session is over
+    client.force_login(a1)
     assert read(client.get(path))[0] == 404
 
 

@@ -29,7 +29,7 @@ AGENT_MAY_ADD = {
     "maintenance.maintenancewindow",
     "portal.announcement",
 }
-AGENT_SEES_NOTHING_OF = {"portal.erasure", "portal.retentionrule"}
+AGENT_SEES_NOTHING_OF = {"portal.auditentry", "portal.erasure", "portal.retentionrule"}
 
 
 def models():
