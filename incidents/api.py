@@ -228,7 +228,7 @@ class IncidentViewSet(OutageNouns, PeopleNouns, mixins.ListModelMixin, mixins.Re
         )
 
     @extend_schema(responses=shapes.ClockSerializer(many=True))
-    @action(detail=True, pagination_class=Nested)
+    @action(detail=True, pagination_class=None)
     def clocks(self, request: Request, reference: str) -> Response:
         incident = self.get_object()
         return Response(shapes.IncidentSerializer(incident, context={"request": request}).data["clocks"])

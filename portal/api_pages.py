@@ -48,8 +48,8 @@ class Pages(BasePagination):
         return found
 
     def _size(self) -> int:
-        text = self.request.query_params.get(SIZE, "")
-        if not text:
+        text = self.request.query_params.get(SIZE)
+        if text is None:
             return self.page_size
         if not (
             text.isascii() and text.isdecimal() and len(text) < 6 and 1 <= int(text) <= self.max_page_size

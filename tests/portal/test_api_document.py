@@ -7,6 +7,8 @@ from django.core.management import call_command
 
 from portal.api_reference import document
 from portal.models import Membership
+from tests.conftest import T0
+from tests.factories import incident
 
 pytestmark = pytest.mark.django_db
 
@@ -106,3 +108,14 @@ def test_a_status_mail_is_ended_for_one_organisation(client, a1, acme):
     client.force_login(a1)
     answer = client.delete("/api/v1/status/nothing/subscription/?organisation=acme")
     assert answer.status_code == 404
+
+
+def test_a_size_of_pages_that_is_none_is_refused(client, a1):
+    client.force_login(a1)
+    one = incident(a1, T0)
+    for address in (
+        "/api/v1/incidents/?page_size=",
+        f"/api/v1/incidents/{one.reference}/clocks/?page_size=5",
+    ):
+        assert list(client.get(address).json()["errors"]) == ["page_size"]
+    assert client.get(f"/api/v1/incidents/{one.reference}/clocks/").status_code == 200

@@ -16,16 +16,20 @@ from schemathesis.openapi.checks import RejectedPositiveData
 
 CHANGED = "412: If-Match names a state, and a generator knows none"
 REUSED = "422: the generator gave one Idempotency-Key to two requests"
+BODYLESS = "400: OpenAPI 3.0 has no word for the body of a DELETE"
 # Of a 400 for what the document allows: words of an error, and why no schema could say it.
 RULES = [
     (re.compile(words), f"400: {why}")
     for words, why in (
         ("^This is no cursor of this list", "a cursor is signed by the API"),
-        ("does not exist|^There is no such (?!parameter)|^No such person", "it names what is not there"),
+        (
+            "does not exist|^There is no such (?!parameter)|^No such person|^Choose somebody of",
+            "it names what is not there",
+        ),
         ("^There is a team of this name already", "it names what is there already"),
         ("^Say for which organisation", "who belongs to several must say for which"),
         (
-            "choose a time to come|must be in the future|^Choose a (time|date) of this century",
+            "choose a time to come|must be in the future|^Choose a (time|date) of this century|^Choose a date within",
             "a time in bounds",
         ),
         ("^Say who takes over", "incidents of theirs are open"),
@@ -47,7 +51,12 @@ def reason(failure: Any, response: Any) -> str:
         return ""
     if response.status_code == 422 and "Idempotency-Key" in sent and kind == "idempotency-key":
         return REUSED
-    return rule(response) if response.status_code == 400 else ""
+    if response.status_code != 400:
+        return ""
+    said = [words for _field, words in errors(response)]
+    if response.request.method == "DELETE" and said and set(said) == {"This field is required."}:
+        return BODYLESS
+    return rule(response)
 
 
 def rule(response: Any) -> str:
