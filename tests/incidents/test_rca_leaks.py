@@ -115,13 +115,16 @@ def after_publication(rca, g1, g2, h1, words):
 
 def outputs(client, user, made):
     """Every byte that the user can get of the RCA of their incident."""
+    user.refresh_from_db()  # the world has renamed them: a session is for who they are
     client.force_login(user)
     path = f"/incidents/{made.reference}/rca/"
     yield "detail", client.get(made.get_absolute_url()).content.decode()
     for version in ("", "1", "2"):
         yield f"page {version}", client.get(path, {"version": version} if version else {}).content.decode()
         if pdf.is_available() and version != "2":  # the latest is the second
-            content = client.get(f"{path}pdf/", {"version": version} if version else {}).content
+            answer = client.get(f"{path}pdf/", {"version": version} if version else {})
+            assert answer.status_code == 200, (answer.status_code, answer.headers)
+            content = answer.content
             pages = PdfReader(io.BytesIO(content)).pages
             yield f"pdf {version}", " ".join(" ".join(part.extract_text() for part in pages).split())
             yield f"pdf bytes {version}", content.decode("latin-1")

@@ -14,13 +14,15 @@ agent: validate_level add_note acknowledge assign start_intervention file_action
     mark_duplicate join_outage leave_outage
 writer: contest_lowering confirm escalate
 duty_manager: decide_contest declare_major answer_escalation
-agent writer: reply reopen withdraw request_rca add_attachment open_bridge use_bridge
+agent writer: add_watcher reply reopen withdraw request_rca add_attachment open_bridge use_bridge
     give_bridge_role
 clockwork: publish_scheduled_update remind record_delivery raise_escalation hold_message
     note_automatic_mail join_alarm note_alarm_resolved note_alarm_fired_again reopen_for_alarm
 agent clockwork: close note_rca_published close_bridge
 head_of_support: change_promise
-agent reader: attend_bridge
+agent reader: attend_bridge remove_watcher
+reader: watch
+agent manager: change_reporter move_to_team
 """
 
 RCA = """
