@@ -106,7 +106,7 @@ def page_of(browser, site, email, **options):
     page.goto("/accounts/login/")
     page.fill("input[name=login]", email)
     page.fill("input[type=password]", PASSWORD)
-    page.locator("main button[type=submit]").click()
+    page.locator("form:has(input[type=password]) button[type=submit]").click()
     page.wait_for_url(lambda url: "login" not in url)
     return page
 
