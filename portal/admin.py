@@ -14,6 +14,7 @@ from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group
+from django.core.cache import caches
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import InvalidPage
 from django.db import transaction
@@ -23,6 +24,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from unfold import sites
 
 from portal import (
     announcement_desk,
@@ -72,6 +74,8 @@ def has_desk(request: HttpRequest) -> bool:
     return isinstance(request.user, User) and request.user.is_agent
 
 
+# What somebody finds is asked for anew each time: rights may have changed, and results are no JSON for Redis.
+sites.cache = caches["nothing"]
 search_desk = admin.site.search  # type: ignore[attr-defined]  # the theme's
 
 

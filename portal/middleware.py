@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC
 
 from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
@@ -52,6 +53,8 @@ def safe_answers(
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.method == "TRACE":
             return HttpResponse(status=405, headers={"Allow": "GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS"})
+        if request.path.startswith(DESK) and "%00" in request.META.get("QUERY_STRING", ""):
+            raise SuspiciousOperation("a zero byte in an address of the desk: no database can look for it")
         response = get_response(request)
         headers = response.headers
         note_refusal(request, response.status_code)

@@ -234,6 +234,8 @@ if CACHE_URL:
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
+CACHES["nothing"] = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
+
 # --- Languages and zones ------------------------------------------------------------------------
 
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")

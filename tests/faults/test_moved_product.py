@@ -90,7 +90,7 @@ class Product:
         target.rename(self.clock)
         time.sleep(0.1)  # every process looks fifty times a second
 
-    def wait(self, condition, why: str, seconds: float = 60):
+    def wait(self, condition, why: str, seconds: float = 120):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found = condition()
