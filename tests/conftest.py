@@ -45,6 +45,10 @@ def _quick_and_clean(settings, tmp_path_factory):
     settings.MEDIA_ROOT = tmp_path_factory.getbasetemp() / "uploads"
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
     settings.CELERY_BROKER_URL = "memory://"
+    # Of each process its own: tests side by side would empty and fill one Redis for each other.
+    settings.CACHES = settings.CACHES | {
+        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "tests"}
+    }
     settings.RATE_LIMITS = {}  # tests of limits set their own
     cache.clear()
     forget_calendars()
