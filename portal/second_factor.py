@@ -168,4 +168,4 @@ def staff_have_second_factors(app_configs: Any, **kwargs: Any) -> list[Warning]:
     if settings.STAFF_SECOND_FACTOR:
         return []
     hint = "Remove STAFF_SECOND_FACTOR=false from the environment."
-    return [Warning("Staff may sign in without a second factor.", hint=hint, id="portal.W001")]
+    return [Warning("Staff may sign in without a second factor.", hint=hint, id="portal.W006")]

@@ -331,7 +331,7 @@ def test_secrets_of_factors_stand_encrypted_in_the_database(a1):
 def test_a_deployment_that_lets_staff_off_is_warned_of(settings):
     assert second_factor.staff_have_second_factors(None) == []
     settings.STAFF_SECOND_FACTOR = False
-    assert [each.id for each in second_factor.staff_have_second_factors(None)] == ["portal.W001"]
+    assert [each.id for each in second_factor.staff_have_second_factors(None)] == ["portal.W006"]
 
 
 def test_with_the_rule_off_staff_are_not_asked(g1, settings):
