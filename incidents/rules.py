@@ -51,6 +51,9 @@ CUSTOMER = ("is_writer",)
 EITHER = ("is_writer", "is_agent")
 ANYBODY = ("is_reader", "is_agent")
 MANAGING = ("is_manager", "is_agent")
+# An identity provider may end a membership: what its person leaves open is handed over by itself.
+ANYBODY_OR_ITSELF = (*ANYBODY, "is_clockwork")
+MANAGING_OR_ITSELF = (*MANAGING, "is_clockwork")
 
 IS_RESOLVED = gettext_noop("The incident is resolved or closed. Reopen it first.")
 NOT_RESOLVED = gettext_noop("The incident is not resolved yet. Reply to it instead.")
@@ -119,8 +122,8 @@ RULES: dict[str, Rule] = {
     "note_alarm_fired_again": Rule(UNRESOLVED, ("is_clockwork",), IS_RESOLVED),
     "watch": Rule(ANY, ("is_reader",)),
     "add_watcher": Rule(ANY, EITHER),
-    "remove_watcher": Rule(ANY, ANYBODY),
-    "change_reporter": Rule(ANY, MANAGING),
+    "remove_watcher": Rule(ANY, ANYBODY_OR_ITSELF),
+    "change_reporter": Rule(ANY, MANAGING_OR_ITSELF),
     "move_to_team": Rule(ANY, MANAGING),
     "reopen_for_alarm": Rule(frozenset({RESOLVED}), ("is_clockwork",), NOT_RESOLVED),
 }
@@ -136,6 +139,8 @@ NOT_YOURS = {
     ANYBODY: gettext_noop("Only people of the organisation and support staff can do this."),
     ("is_reader",): gettext_noop("Only people of the organisation who may see the incident can watch it."),
     MANAGING: gettext_noop("Only managers of the organisation can do this. Ask one of them."),
+    ANYBODY_OR_ITSELF: gettext_noop("Only people of the organisation and support staff can do this."),
+    MANAGING_OR_ITSELF: gettext_noop("Only managers of the organisation can do this. Ask one of them."),
     ("is_duty_manager",): gettext_noop("Only a duty manager decides this. Ask the one on duty."),
     ("is_head_of_support",): gettext_noop("Only the head of support can change what was promised."),
     ("is_clockwork",): gettext_noop("This happens by itself."),

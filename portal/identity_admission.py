@@ -22,6 +22,7 @@ from django.http import HttpRequest
 from portal import identity
 from portal.audit import record
 from portal.identity_membership import end_membership, set_membership
+from portal.memberships import Decision
 from portal.models import IdentityProvider, Invitation, Membership, Organisation, User
 from portal.models.accounts import Role, Visibility
 
@@ -102,7 +103,7 @@ def _admit(
     role = role_of(locked, said.groups)
     is_managed = bound is not None
     if person is not None and _has_lost_all(locked, person, role, is_managed):
-        end_membership(person, organisation, by=None, now=now, request=request)
+        end_membership(person, organisation, _decided(now, request))
         return None
     person = _with_membership(locked, person, said, role, now, request)
     if bound is None:
@@ -190,13 +191,16 @@ def _with_membership(
             person,
             organisation,
             chosen,
+            _decided(now, request),
             visibility=Visibility(sees),
             team=team,
-            by=None,
-            now=now,
-            request=request,
         )
     return person
+
+
+def _decided(now: datetime, request: HttpRequest | None) -> Decision:
+    """By the provider alone, at the sign-in."""
+    return Decision(None, now.replace(microsecond=0), channel="identity", request=request)
 
 
 def _check_joining(provider: IdentityProvider, person: User | None) -> None:

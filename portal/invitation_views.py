@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from portal import people_verbs
+from portal import invitation_verbs
 from portal.access import person_of
 from portal.models import Invitation, User
 from portal.origin import address_of
@@ -71,7 +71,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         answer = render(request, "portal/people/wait.html", status=429)
         answer["Retry-After"] = str(WINDOW_SECONDS)
         return answer
-    found = people_verbs.find_open(token, timezone.now())
+    found = invitation_verbs.find_open(token, timezone.now())
     if found is None:
         return gone(request)
     if request.user.is_authenticated:
@@ -93,7 +93,7 @@ def for_person(request: HttpRequest, token: str, found: Invitation) -> HttpRespo
     if request.method != "POST":
         return show(request, found, "accept")
     try:
-        people_verbs.accept(token, by=user, now=timezone.now(), request=request)
+        invitation_verbs.accept(token, by=user, now=timezone.now(), request=request)
     except Refused:
         return gone(request)
     messages.success(request, _("You belong to %(name)s now.") % {"name": found.organisation})
@@ -108,12 +108,12 @@ def for_newcomer(request: HttpRequest, token: str, found: Invitation) -> HttpRes
     def join() -> None:
         name, password = form.cleaned_data["name"], form.cleaned_data["password"]
         now = timezone.now()
-        joined.append(people_verbs.join(token, name=name, password=password, now=now, request=request))
+        joined.append(invitation_verbs.join(token, name=name, password=password, now=now, request=request))
 
     if form.is_valid():
         if attempt(form, join):
             answer: HttpResponse = perform_login(request, joined[0], redirect_url="/", email=found.email)
             return answer
-        if people_verbs.find_open(token, timezone.now()) is None:
+        if invitation_verbs.find_open(token, timezone.now()) is None:
             return gone(request)
     return show(request, found, "join", 400 if form.errors else 200, form=form)

@@ -14,12 +14,12 @@ from portal.models import Organisation, User
 
 @dataclass(frozen=True)
 class Leaving:
-    """Somebody who leaves an organisation; `to` takes over what they leave open."""
+    """Somebody who leaves an organisation; `to` takes over what they leave open. `by` None: an identity provider."""
 
     person: User
     organisation: Organisation
     to: User | None
-    by: User
+    by: User | None
     now: datetime
     channel: str
 

@@ -18,7 +18,7 @@ from rest_framework import exceptions, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from portal import people_verbs
+from portal import invitation_verbs, people_verbs
 from portal.access import person_of
 from portal.announcement_api import refusal as as_problem
 from portal.api import Door, Words, narrowed
@@ -253,7 +253,7 @@ class InvitationsDoor(OrganisationDoor):
         """Invite somebody at one address. The answer is the same whether or not they have an account."""
         organisation = self.managed()
         given = self.given(InviteSerializer, organisation=organisation)
-        made = self.use(people_verbs.invite, organisation, **given)
+        made = self.use(invitation_verbs.invite, organisation, **given)
         return Response(InvitationSerializer(made).data, status=201)
 
     @extend_schema(parameters=[SLUG, ID], responses=InvitationSerializer)
@@ -263,12 +263,12 @@ class InvitationsDoor(OrganisationDoor):
     @extend_schema(parameters=[SLUG, ID], request=None, responses={201: InvitationSerializer})
     def renewal(self, request: Request, slug: str, id: int) -> Response:
         """Another mail with a new link; the old one is dead."""
-        return Response(InvitationSerializer(self.use(people_verbs.renew, self.one())).data, status=201)
+        return Response(InvitationSerializer(self.use(invitation_verbs.renew, self.one())).data, status=201)
 
     @extend_schema(parameters=[SLUG, ID], request=None, responses={204: None})
     def destroy(self, request: Request, slug: str, id: int) -> Response:
         """Withdraw it: its link is dead."""
-        self.use(people_verbs.withdraw, self.one())
+        self.use(invitation_verbs.withdraw, self.one())
         return Response(status=204)
 
 

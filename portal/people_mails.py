@@ -6,10 +6,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from portal.channels.base import Rendered
+from portal.invitation_verbs import KIND
 from portal.mails import reading_as, render_mail
 from portal.message_kinds import MessageKind
 from portal.models import Invitation, OutboxMessage, User
-from portal.people_verbs import KIND
 
 
 def _invitation(message: OutboxMessage) -> Invitation:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
-from portal import access
+from portal import access, memberships
+from portal.login_address import validate_login_address
 from portal.models import Membership, Organisation, StaffRole, User, Visibility
 from portal.models.accounts import Role
 from portal.verbs import Refused, required
@@ -30,16 +30,17 @@ def check(organisation: Organisation, by: User) -> None:
         raise Refused(reason, kind="permission")
 
 
-def validate_login_address(email: str) -> str:
-    """The address in its one form, lower case. Refused for what is none, and for ours: we receive mail there."""
+def login_address(email: str) -> str:
+    """The address in its one form, lower case. Refused for what is none, and for what nobody can sign in by."""
     address = required(email, "email", _("Give the e-mail address.")).lower()
     try:
         validate_email(address)
     except ValidationError as error:
         raise Refused(_("This is not an e-mail address."), field="email") from error
-    ours = {settings.MAIL_DOMAIN.lower(), settings.SUPPORT_EMAIL.lower().rpartition("@")[2]}
-    if address.rpartition("@")[2] in ours:
-        raise Refused(_("We receive mail at this domain: nobody signs in with it."), field="email")
+    try:
+        validate_login_address(address)
+    except ValidationError as error:
+        raise Refused(error.messages[0], field="email") from error
     return address
 
 
@@ -65,10 +66,7 @@ def check_membership(membership: Membership) -> None:
 
 def check_last_manager(membership: Membership, by: User, reason: str) -> None:
     """Before a manager is one no more. Staff may leave an organisation without any, and say why."""
-    managers = Membership.objects.filter(
-        organisation=membership.organisation_id, role=Role.MANAGER, user__is_active=True
-    )
-    if managers.exclude(pk=membership.pk).exists():
+    if memberships.has_other_manager(membership):
         return
     if not by.is_agent:
         raise Refused(

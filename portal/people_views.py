@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from portal import access, offboarding, people_verbs
+from portal import access, invitation_verbs, memberships, offboarding, people_verbs
 from portal.access import person_of
 from portal.chosen import chosen_organisation
 from portal.models import Invitation, Membership, Organisation, Team, User, Visibility
@@ -103,7 +103,7 @@ def invite(request: HttpRequest) -> HttpResponse:
     organisation = managed(request, asked_for(request))
     form = InviteForm(request.POST or None, organisation=organisation)
     if form.is_valid():
-        verb = partial(people_verbs.invite, organisation, **form.cleaned_data, **by_now(request))
+        verb = partial(invitation_verbs.invite, organisation, **form.cleaned_data, **by_now(request))
         if attempt(form, verb):
             words = _("The invitation is on its way to %(email)s. It is good for seven days.")
             messages.success(request, words % {"email": form.cleaned_data["email"].lower()})
@@ -129,7 +129,7 @@ def invitation(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return redirect(people_url(found.organisation))
     is_renewal = request.POST.get("do") == "renew"
-    verb = people_verbs.renew if is_renewal else people_verbs.withdraw
+    verb = invitation_verbs.renew if is_renewal else invitation_verbs.withdraw
     try:
         verb(found, **by_now(request))
     except Refused as refused:
@@ -152,7 +152,7 @@ def find_member(request: HttpRequest, pk: int) -> Membership:
 def member(request: HttpRequest, pk: int) -> HttpResponse:
     """Change what somebody is in the organisation."""
     found = find_member(request, pk)
-    initial = {name: getattr(found, name) for name in people_verbs.COLUMNS}
+    initial = {name: getattr(found, name) for name in memberships.COLUMNS}
     by, organisation = person_of(request), found.organisation
     form = MemberForm(request.POST or None, initial=initial, organisation=organisation, by=by)
     if form.is_valid():

@@ -58,7 +58,7 @@ def remove_watcher(
     incident: Incident,
     *,
     person: User,
-    by: User,
+    by: User | None,
     now: datetime,
     channel: str,
     revision: int | None = None,
@@ -68,19 +68,23 @@ def remove_watcher(
         found = Watcher.objects.filter(incident=act.incident, person=person).first()
         if found is None:
             raise Refused(_("This person does not watch the incident."), kind="state", field="person")
-        is_theirs = by.pk in (person.pk, found.added_by_id)
-        if not (is_theirs or by.is_agent or access.may_manage(by, act.incident.organisation)):
+        if by is not None and not _may_remove(by, found):
             raise Refused(_("Only they, whoever added them, or a manager can do this."), kind="permission")
         found.delete()
         act.record(WatcherRemoved(person_id=person.pk))
     return incident
 
 
+def _may_remove(by: User, watcher: Watcher) -> bool:
+    is_theirs = by.pk in (watcher.person_id, watcher.added_by_id)
+    return is_theirs or by.is_agent or access.may_manage(by, watcher.incident.organisation)
+
+
 def change_reporter(
     incident: Incident,
     *,
     person: User,
-    by: User,
+    by: User | None,
     now: datetime,
     channel: str,
     revision: int | None = None,
@@ -130,10 +134,16 @@ def reported_and_open(person: User, organisation: Organisation) -> list[Incident
 
 @transaction.atomic
 def transfer_incidents(
-    person: User, organisation: Organisation, *, to: User | None, by: User, now: datetime, channel: str
+    person: User, organisation: Organisation, *, to: User | None, by: User | None, now: datetime, channel: str
 ) -> int:
-    """Hand what they reported and is not closed over to `to`; how many. Refused where nobody is named."""
+    """Hand what they reported and is not closed over to `to`; how many.
+
+    Refused where somebody decides (`by`) and names nobody. By itself (an identity provider), with nobody left
+    who could answer, the incidents stay as they are.
+    """
     found = reported_and_open(person, organisation)
+    if found and to is None and by is None:
+        return 0
     if found and to is None:
         raise Refused(_("Say who takes over the open incidents."), field="to")
     for incident in found:
@@ -143,7 +153,9 @@ def transfer_incidents(
 
 
 @transaction.atomic
-def stop_watching(person: User, organisation: Organisation, *, by: User, now: datetime, channel: str) -> None:
+def stop_watching(
+    person: User, organisation: Organisation, *, by: User | None, now: datetime, channel: str
+) -> None:
     """They watch nothing of the organisation any more."""
     for row in Watcher.objects.filter(person=person, incident__organisation=organisation).order_by("pk"):
         remove_watcher(row.incident, person=person, by=by, now=now, channel=channel)

@@ -29,7 +29,7 @@ from incidents.desk import write_version
 from incidents.models import RCA, Article, Attachment, BridgeStep, Incident, Message, SupportPlan
 from maintenance.actions import enter_freeze, invitations
 from maintenance.models import Freeze
-from portal import announcing, people_verbs
+from portal import announcing, invitation_verbs
 from portal.models import (
     Announcement,
     ApiToken,
@@ -330,7 +330,7 @@ def their_sign_in(organisation):
 
 def invited(theirs):
     """Somebody who is asked to join Nordwind."""
-    return people_verbs.invite(
+    return invitation_verbs.invite(
         theirs.organisation, email=f"{CANARY}@nordwind.example", by=theirs.reporter, now=T0
     )
 

@@ -21,9 +21,11 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
 
-from portal import identity_calls
-from portal.models import AuditEntry, IdentityProvider, Invitation, Membership, User
-from tests.factories import PASSWORD
+from incidents import actions
+from portal import identity_calls, invitation_verbs
+from portal.models import ApiToken, AuditEntry, IdentityProvider, Invitation, Membership, User
+from tests.conftest import T0
+from tests.factories import PASSWORD, incident
 from tests.idp import fake
 
 GROUPS = {"support-managers": "manager", "support": "member"}
@@ -225,7 +227,7 @@ def test_the_role_follows_the_groups(client, row, acme_idp, a2):
         fake.sign_in(Client(), row, acme_idp, ada(groups=groups))
         assert Membership.objects.get(user__email="ada@acme.example").role == role
     entry = AuditEntry.objects.filter(kind="membership_changed").latest("pk")
-    assert entry.facts == {"role": "viewer", "before": "member"}
+    assert (entry.facts["role_from"], entry.facts["role_to"]) == ("member", "viewer")
 
 
 def test_without_any_group_a_managed_membership_is_over(client, row, acme_idp, a2):
@@ -236,6 +238,37 @@ def test_without_any_group_a_managed_membership_is_over(client, row, acme_idp, a
     refused(client, answer, "no_role", 403)
     assert not Membership.objects.filter(user__email="ada@acme.example").exists()
     assert AuditEntry.objects.filter(kind="membership_removed").exists()
+
+
+def test_whoever_the_provider_removes_leaves_nothing_behind(client, row, acme_idp, acme, a2):
+    """As if a manager had removed them: tokens, watching and invitations end, open incidents are the manager's."""
+    row.default_role = ""
+    row.save()
+    fake.sign_in(Client(), row, acme_idp, ada(groups=["support-managers"]))
+    person = User.objects.get(email="ada@acme.example")
+    theirs, watched = incident(person, T0), incident(a2, T0)
+    actions.watch(watched, by=person, now=T0, channel="portal")
+    ApiToken.objects.create(user=person)
+    invitation_verbs.invite(acme, email="friend@acme.example", by=person, now=T0)
+
+    refused(client, fake.sign_in(client, row, acme_idp, ada(groups=["elsewhere"])), "no_role", 403)
+    theirs.refresh_from_db()
+    assert theirs.reporter == a2
+    assert theirs.events.get(kind="reporter_changed").by is None
+    assert not person.watched.exists()
+    assert not ApiToken.objects.filter(user=person).exists()
+    assert not Invitation.objects.open(T0).exists()
+    assert Membership.history.filter(user=person).latest("history_date").history_type == "-"
+
+
+def test_a_contact_whom_the_groups_lower_goes_on_seeing_all(client, row, acme_idp, acme, a2):
+    row.default_visibility = "own"
+    row.save()
+    fake.sign_in(Client(), row, acme_idp, ada(groups=["support-managers"]))
+    Membership.objects.filter(user__email="ada@acme.example").update(is_p1_contact=True)
+    fake.sign_in(Client(), row, acme_idp, ada(groups=["support"]))
+    lowered = Membership.objects.get(user__email="ada@acme.example")
+    assert (lowered.role, lowered.visibility) == ("member", "all")
 
 
 def test_somebody_never_bound_keeps_the_membership_when_refused(client, row, acme_idp, a1):

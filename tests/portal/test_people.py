@@ -15,7 +15,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from incidents import actions
-from portal import outbox
+from portal import invitation_verbs, outbox
 from portal import people_verbs as verbs
 from portal.logs import HideTokens
 from portal.models import (
@@ -55,7 +55,7 @@ def team(acme):
 
 
 def invite(acme, by, email=NEW, **more):
-    return verbs.invite(acme, email=email, by=by, now=timezone.now(), **more)
+    return invitation_verbs.invite(acme, email=email, by=by, now=timezone.now(), **more)
 
 
 def token_sent():
@@ -111,7 +111,7 @@ def test_a_key_that_was_rotated_still_renders_what_waits(acme, a2, settings):
     invite(acme, a2)
     old, settings.SECRET_KEY = settings.SECRET_KEY, "another"
     settings.SECRET_KEY_FALLBACKS = [old]
-    assert verbs.find_open(token_sent(), T0)
+    assert invitation_verbs.find_open(token_sent(), T0)
 
 
 def test_logs_never_hold_the_token():
@@ -202,18 +202,18 @@ def test_the_database_keeps_one_open_invitation_each(acme, a2):
 
 
 def test_there_is_a_limit_of_open_invitations_and_of_mails_a_day(acme, a2, monkeypatch, at_t0):
-    monkeypatch.setattr(verbs, "MOST_OPEN", 2)
+    monkeypatch.setattr(invitation_verbs, "MOST_OPEN", 2)
     made = [invite(acme, a2, f"n{number}@acme.example") for number in range(2)]
     with pytest.raises(Refused):
         invite(acme, a2, "n3@acme.example")
-    monkeypatch.setattr(verbs, "MOST_OPEN", 100)
-    monkeypatch.setattr(verbs, "MOST_A_DAY", 3)
-    verbs.withdraw(made[1], by=a2, now=T0)
+    monkeypatch.setattr(invitation_verbs, "MOST_OPEN", 100)
+    monkeypatch.setattr(invitation_verbs, "MOST_A_DAY", 3)
+    invitation_verbs.withdraw(made[1], by=a2, now=T0)
     verbs_renewed = Invitation.objects.get(pk=made[0].pk)
-    verbs.renew(verbs_renewed, by=a2, now=T0)
+    invitation_verbs.renew(verbs_renewed, by=a2, now=T0)
     for again in (
         lambda: invite(acme, a2, "n4@acme.example"),
-        lambda: verbs.renew(verbs_renewed, by=a2, now=T0),
+        lambda: invitation_verbs.renew(verbs_renewed, by=a2, now=T0),
     ):
         with pytest.raises(Refused):
             again()
@@ -242,9 +242,9 @@ def test_a_place_that_cannot_hold_is_refused(acme, a2, nordwind, team):
 def test_a_mail_that_waits_is_not_sent_once_its_invitation_is_over(acme, a2, b1, end, at_t0):
     made = invite(acme, a2, b1.email)
     if end == "withdrawn":
-        verbs.withdraw(made, by=a2, now=T0)
+        invitation_verbs.withdraw(made, by=a2, now=T0)
     elif end == "renewed":
-        verbs.renew(made, by=a2, now=T0)
+        invitation_verbs.renew(made, by=a2, now=T0)
     elif end == "inactive organisation":
         Organisation.objects.filter(pk=acme.pk).update(is_active=False)
     elif end == "inactive person":
@@ -338,7 +338,7 @@ def test_the_wrong_person_is_told_so_without_the_address(client, acme, a2, who, 
 def test_staff_are_no_customer_s_people(acme, a2, g1):
     invite(acme, a2, g1.email)
     with pytest.raises(Refused):
-        verbs.accept(token_sent(), by=g1, now=T0)
+        invitation_verbs.accept(token_sent(), by=g1, now=T0)
     assert not g1.memberships.exists()
 
 
@@ -350,9 +350,9 @@ def test_a_dead_link_is_the_page_of_an_invented_one(client, acme, a2, end, at_t0
         client.post(f"/invitations/{token}/", GOOD)
         client.logout()
     elif end == "withdrawn":
-        verbs.withdraw(made, by=a2, now=T0)
+        invitation_verbs.withdraw(made, by=a2, now=T0)
     elif end == "renewed":
-        verbs.renew(made, by=a2, now=T0)
+        invitation_verbs.renew(made, by=a2, now=T0)
     elif end == "inactive organisation":
         Organisation.objects.filter(pk=acme.pk).update(is_active=False)
     else:
@@ -364,7 +364,9 @@ def test_a_dead_link_is_the_page_of_an_invented_one(client, acme, a2, end, at_t0
         assert dict(dead.headers) == dict(invented.headers)
     before = Membership.objects.count()
     with pytest.raises(Refused):
-        verbs.accept(token, by=factories.person("x@x.example", "X", acme, "viewer"), now=timezone.now())
+        invitation_verbs.accept(
+            token, by=factories.person("x@x.example", "X", acme, "viewer"), now=timezone.now()
+        )
     assert Membership.objects.count() == before + 1
 
 
@@ -380,7 +382,7 @@ def test_wrong_links_are_throttled(client, acme, a2):
 def test_who_belongs_there_by_now_keeps_their_role(acme, a2, b1):
     invite(acme, a2, b1.email, role="viewer")
     Membership.objects.create(user=b1, organisation=acme, role="member")
-    verbs.accept(token_sent(), by=b1, now=T0)
+    invitation_verbs.accept(token_sent(), by=b1, now=T0)
     assert place(b1, acme).role == "member"
 
 
@@ -388,7 +390,7 @@ def test_whose_team_is_gone_sees_their_own(acme, a2, b1, team):
     invite(acme, a2, b1.email, visibility="team", team=team)
     token = token_sent()
     team.delete()
-    verbs.accept(token, by=b1, now=T0)
+    invitation_verbs.accept(token, by=b1, now=T0)
     assert place(b1, acme).visibility == "own"
 
 
