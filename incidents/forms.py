@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from incidents.actions.writing import MAX_FILES
@@ -133,11 +133,11 @@ class FilterForm(forms.Form):
         self.fields["service"].queryset = Service.objects.visible_to(user)  # type: ignore[attr-defined]
 
     @property
-    def order(self) -> tuple[Any, ...]:
+    def order(self) -> tuple[str, ...]:
         """What is open stands in the order of what is due next, the rest newest first."""
         chosen = self.cleaned_data if self.is_valid() else {}
         if (chosen.get("show") or "open") == "open":
-            return (F("next_due_at").asc(nulls_last=True), "-pk")
+            return ("next_due_at", "-pk")
         return ("-pk",)
 
     def apply(self, incidents: Any) -> Any:

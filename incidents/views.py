@@ -10,12 +10,12 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.db.models import Max
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import condition, require_http_methods, require_safe
 
 from incidents import actions, bridge_view, notify, paging_view, present, promise_words, watching_view
@@ -33,7 +33,7 @@ from incidents.models import Attachment, Channel, Incident, IncidentEvent
 from incidents.rca_reading import copies_for_incident, prevented_by
 from incidents.timeline_view import timeline_items
 from maintenance import window_view
-from portal import access
+from portal import access, keyset
 from portal.access import person_of
 from portal.audit import record
 from portal.chosen import chosen_organisation
@@ -58,20 +58,24 @@ def incident_list(request: HttpRequest) -> HttpResponse:
     form = FilterForm(request.GET or None, user=person_of(request))
     found = form.apply(Incident.objects.visible_to(person_of(request)).filter(**only_chosen(request)))
     found = bridge_view.with_open_bridge(found).select_related("organisation", "assignee")
-    found = found.prefetch_related("services").order_by(*form.order)
-    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
-    query = request.GET.copy()
-    query.pop("page", None)
+    page = keyset.page_of(request, found, form.order, PAGE)
     context = {
         "form": form,
         "page": page,
+        "counted": counted(page),
         "words": filter_words(request, form),
-        "query": query.urlencode(),
         "has_several_organisations": Organisation.objects.visible_to(person_of(request)).count() > 1,
         "may_file": may_file(request),
         "running_windows": window_view.running_for(person_of(request)),
     }
     return render(request, "incidents/list.html", context)
+
+
+def counted(page: keyset.Page) -> str:
+    """How many incidents the list holds, in words."""
+    if page.is_more:
+        return _("More than %(count)s incidents") % {"count": page.count}
+    return ngettext("%(count)s incident", "%(count)s incidents", page.count) % {"count": page.count}
 
 
 def only_chosen(request: HttpRequest) -> dict[str, Organisation]:
@@ -88,6 +92,7 @@ def filter_words(request: HttpRequest, form: FilterForm) -> list[dict[str, str]]
         if value and not form[name].errors:
             query = request.GET.copy()
             query.pop(name)
+            query.pop("cursor", None)
             choices: dict[Any, Any] = {}
             if isinstance(field, forms.ChoiceField):
                 choices = dict(field.choices)  # type: ignore[arg-type]

@@ -10,7 +10,6 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -22,6 +21,7 @@ from maintenance import actions, timeline_view, window_view
 from maintenance.forms import SHOWN, ConsentForm, FilterForm, FreezeForm, writable
 from maintenance.models import Consent, Freeze, MaintenanceWindow, Status
 from maintenance.models.window import RUNNING
+from portal import keyset
 from portal.access import person_of
 from portal.models import Organisation, User
 from portal.verbs import Refused
@@ -47,15 +47,12 @@ def window_list(request: HttpRequest) -> HttpResponse:
     form = FilterForm(request.GET or None, user=user)
     found = form.apply(MaintenanceWindow.objects.visible_to(user).filter(announced_at__isnull=False))
     rows = window_view.rows_for(found, window_view.organisations_of(user))
-    past = rows.filter(status__in=SHOWN["past"]).order_by("-starts_at", "-pk")
-    page = Paginator(past, PAGE).get_page(request.GET.get("page"))
-    query = request.GET.copy()
-    query.pop("page", None)
+    page = keyset.page_of(request, rows.filter(status__in=SHOWN["past"]), ("-starts_at", "-pk"), PAGE)
     coming = rows.order_by("starts_at", "pk")
     sections = [
         (_("Running now"), described(coming.filter(status__in=RUNNING), now)),
         (_("Upcoming"), described(coming.filter(status=Status.ANNOUNCED), now)),
-        (_("Past"), described(page.object_list, now)),
+        (_("Past"), described(page.rows, now)),
     ]
     context = {
         "form": form,
@@ -63,7 +60,6 @@ def window_list(request: HttpRequest) -> HttpResponse:
         "is_empty": not any(rows for _title, rows in sections),
         "page": page,
         "words": filter_words(request, form),
-        "query": query.urlencode(),
     }
     return render(request, "maintenance/list.html", context)
 
@@ -255,12 +251,12 @@ def freeze_page(request: HttpRequest, form: FreezeForm, status: int = 200) -> Ht
     user, now = person_of(request), timezone.now()
     found = Freeze.objects.visible_to(user).select_related("organisation", "service", "entered_by")
     standing = found.standing().filter(ends_at__gt=now).order_by("starts_at", "pk")
-    past = found.exclude(pk__in=standing.values("pk")).order_by("-starts_at", "-pk")
+    past = found.exclude(pk__in=standing.values("pk"))
     mine = set(writable(user).values_list("pk", flat=True))
     context = {
         "form": form,
         "standing": standing,
-        "page": Paginator(past, PAGE).get_page(request.GET.get("page")),
+        "page": keyset.page_of(request, past, ("-starts_at", "-pk"), PAGE),
         "mine": mine,
         "may_write": bool(mine),
         "is_of_several": is_of_several(user),

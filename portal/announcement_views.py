@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from portal import announcing
+from portal import announcing, keyset
 from portal.access import is_looked_at, person_of
 from portal.models import Announcement, AnnouncementReading, User
 from portal.models.announcements import AnnouncementQuerySet
@@ -30,8 +29,8 @@ def published_for(user: User) -> AnnouncementQuerySet:
 def announcement_list(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     found = published_for(person_of(request))
-    page = Paginator(found.order_by("-published_at", "-pk"), PAGE).get_page(request.GET.get("page"))
-    pinned = found.filter(is_pinned=True).current(now) if page.number == 1 else found.none()
+    page = keyset.page_of(request, found, ("-published_at", "-pk"), PAGE)
+    pinned = found.none() if page.before else found.filter(is_pinned=True).current(now)
     context = {"page": page, "pinned": pinned, "now": now}
     return render(request, "portal/announcements.html", context)
 

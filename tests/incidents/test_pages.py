@@ -25,6 +25,6 @@ def test_open_incidents_stand_in_the_order_of_what_is_due_next(client, a1):
     soon = incident(a1, T0, "P1", "first")
     then = incident(a1, T0, "P2", "second")
     client.force_login(a1)
-    shown = list(client.get("/incidents/").context["page"].object_list)
+    shown = list(client.get("/incidents/").context["page"].rows)
     assert shown == [soon, then, late]
-    assert list(client.get("/incidents/", {"show": "all"}).context["page"].object_list) == [then, soon, late]
+    assert list(client.get("/incidents/", {"show": "all"}).context["page"].rows) == [then, soon, late]
