@@ -109,7 +109,7 @@ class _Key:
     def of(cls, rows: QuerySet[Any], name: str, *, is_flipped: bool) -> _Key:
         field = name.lstrip("-")
         is_computed = field == "pk" or field in rows.query.annotations  # of which none is null
-        is_nullable = not is_computed and bool(rows.model._meta.get_field(field).null)  # type: ignore[union-attr]
+        is_nullable = not is_computed and bool(rows.model._meta.get_field(field).null)
         return cls(field, name.startswith("-") != is_flipped, is_nullable)
 
     @property
