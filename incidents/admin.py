@@ -45,7 +45,7 @@ from incidents.models import (
 )
 from incidents.models.plans import fill
 from portal.access import person_of
-from portal.admin_base import HistoryAdmin, RoleAdmin, RoleTabularInline
+from portal.admin_base import HistoryAdmin, OneOfManyFilter, RoleAdmin, RoleTabularInline
 from portal.templatetags.portal_tags import moment, relative_text
 
 __all__ = ["alarm_desk", "rca_desk", "scan_desk"]  # their pages register themselves
@@ -79,21 +79,22 @@ class IncidentAdmin(RoleAdmin):
 
     list_display = ["due", "level_label", "what", "organisation", "state_label", "assignee"]
     list_display_links = ["what"]
-    list_filter = [ViewFilter, "level", "status", "organisation"]
+    list_filter = [ViewFilter, "level", "status", ("organisation", OneOfManyFilter)]
     list_select_related = ["organisation", "assignee"]
     list_per_page = 50
     search_fields = ["title", "description"]
-    show_full_result_count = False
     list_before_template = "admin/incidents/incident/_views.html"
 
     class Media:
         css = {"all": ["css/tokens.css", "css/labels.css", "css/desk.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
-        visible = bridge_view.with_open_bridge(Incident.objects.visible_to(person_of(request)))
-        return visible.order_by(F("next_due_at").asc(nulls_last=True), "pk")
+        return bridge_view.with_open_bridge(Incident.objects.visible_to(person_of(request)))
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:
+        """What is open stands in the order of what is due next, the rest newest first."""
+        if request.GET.get(ViewFilter.parameter_name, "open") in desk.FINISHED_VIEWS:
+            return ["-pk"]
         return [F("next_due_at").asc(nulls_last=True), "pk"]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -206,7 +207,6 @@ class InboxAdmin(RoleAdmin):
     list_filter = [InboxFilter, "kind"]
     list_select_related = ["incident", "endpoint"]
     search_fields = ["sender", "subject"]
-    show_full_result_count = False
 
     @admin.display(description=gettext_lazy("Subject"), ordering="subject")
     def what(self, message: InboundMessage) -> str:

@@ -71,4 +71,3 @@ class AlarmAdmin(RoleAdmin):
     list_filter = ["status", "level", "source", "is_current"]
     list_select_related = ["source", "incident"]
     search_fields = ["title", "fingerprint"]
-    show_full_result_count = False

@@ -91,6 +91,9 @@ VIEWS: dict[str, tuple[Any, View]] = {
 }
 
 
+FINISHED_VIEWS = ("resolved", "all")  # not by what is due: hardly anything of them is
+
+
 def get_incident(request: HttpRequest, pk: int | str) -> Incident:
     """The incident for a member of staff; PermissionDenied for anybody else."""
     if not is_agent(person_of(request)):

@@ -89,7 +89,6 @@ class RCAAdmin(RoleAdmin):
     list_filter = [ShowFilter]
     list_select_related = RELATED
     search_fields = ["incident__title", "window__title"]
-    show_full_result_count = False
 
     class Media:
         css = {"all": ["css/tokens.css", "css/labels.css", "css/desk.css"]}

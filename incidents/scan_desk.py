@@ -30,7 +30,6 @@ class HeldFileAdmin(RoleAdmin):
         *["scan", "scan_note", "scanned_at"],
     ]
     actions = ["delete_file"]
-    show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attachment]:
         held = (

@@ -73,9 +73,10 @@ def incident_list(request: HttpRequest) -> HttpResponse:
 
 def counted(page: keyset.Page) -> str:
     """How many incidents the list holds, in words."""
-    if page.is_more:
-        return _("More than %(count)s incidents") % {"count": page.count}
-    return ngettext("%(count)s incident", "%(count)s incidents", page.count) % {"count": page.count}
+    number = page.count.number
+    if page.count.is_more:
+        return _("More than %(count)s incidents") % {"count": number}
+    return ngettext("%(count)s incident", "%(count)s incidents", number) % {"count": number}
 
 
 def only_chosen(request: HttpRequest) -> dict[str, Organisation]:

@@ -22,7 +22,7 @@ from maintenance import desk, draft_desk, window_view
 from maintenance.models import Consent, Freeze, MaintenancePlan, MaintenanceWindow, Status
 from maintenance.models.window import OVER, RUNNING, WindowQuerySet
 from portal.access import person_of
-from portal.admin_base import HistoryAdmin, RoleAdmin
+from portal.admin_base import HistoryAdmin, OneOfManyFilter, RoleAdmin
 from portal.templatetags.portal_tags import moment, relative_text
 
 
@@ -83,7 +83,6 @@ class WindowAdmin(RoleAdmin):
     list_filter = [ViewFilter, "status"]
     list_per_page = 50
     search_fields = ["title", "description"]
-    show_full_result_count = False
     list_before_template = "admin/incidents/incident/_views.html"
 
     class Media:
@@ -205,7 +204,7 @@ class FreezeAdmin(RoleAdmin):
     """Customers' freezes; entered for them and withdrawn by verbs."""
 
     list_display = ["reason", "organisation", "service", "starts_at", "ends_at", "entered_by", "withdrawn_at"]
-    list_filter = [FreezeFilter, "organisation"]
+    list_filter = [FreezeFilter, ("organisation", OneOfManyFilter)]
     list_select_related = ["organisation", "service", "entered_by"]
     search_fields = ["reason", "organisation__name"]
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import BadRequest, PermissionDenied
+from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.functional import cached_property
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as ChoicesWidget
 from unfold.widgets import UnfoldAdminIntegerFieldWidget as NumberWidget
 from unfold.widgets import UnfoldAdminPasswordWidget as PasswordWidget
@@ -18,6 +22,7 @@ from unfold.widgets import UnfoldAdminSelectWidget as SelectWidget
 
 from portal import rights
 from portal.access import has_role, looked_after, person_of
+from portal.keyset import Count, count_of
 
 __all__ = [
     "ChoicesWidget",
@@ -76,6 +81,23 @@ class RoleMixin:
         return given | {"queryset": looked_after(rows, person_of(request))}
 
 
+class BoundedPaginator(Paginator):
+    """Counts up to a bound, and leads no further: whoever wants other rows narrows the list.
+
+    A list of a million rows would be counted and skipped through for each page, for nobody.
+    """
+
+    template_name = "admin/_bounded_pages.html"
+
+    @cached_property
+    def counted(self) -> Count:
+        return count_of(self.object_list)  # type: ignore[arg-type]
+
+    @cached_property
+    def count(self) -> int:
+        return self.counted.number
+
+
 class OwnChoicesFilter(admin.RelatedFieldListFilter):
     """A list's filter by a relation: its choices are what the reader may see."""
 
@@ -86,6 +108,25 @@ class OwnChoicesFilter(admin.RelatedFieldListFilter):
         return field.get_choices(include_blank=False, ordering=ordering, limit_choices_to=limit)
 
 
+class OneOfManyFilter(AutocompleteSelectFilter):
+    """A list's filter by a relation to a table that no page can offer whole: found as one types.
+
+    What is offered is what the reader may see (the admin's completions ask our rights), and so is the name of
+    what an address has chosen.
+    """
+
+    def value(self) -> str | None:
+        found = super().value()
+        is_id = isinstance(found, str) and found.isdecimal() and len(found) <= MOST_DIGITS
+        return found if is_id else None
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for each in super().choices(changelist):
+            field = each["form"].fields[self.lookup_kwarg]
+            field.queryset = looked_after(field.queryset.all(), person_of(self.request))
+            yield each
+
+
 def filtered(entry: Any) -> str:
     """The parameter of one entry of `list_filter`: a column, a column with its filter, or a filter of ours."""
     column = entry[0] if isinstance(entry, tuple | list) else entry
@@ -94,6 +135,10 @@ def filtered(entry: Any) -> str:
 
 class DeskMixin(RoleMixin):
     """What every page of the desk holds to: no lookup reaches a hidden column, nothing is deleted in bulk."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_max_show_all = 200
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         """A column that leads to another model offers no names that the reader may not know."""

@@ -58,14 +58,30 @@ def cut(rows: QuerySet[Any], order: Sequence[str], size: int, cursor: str | None
 
 
 @dataclass(frozen=True)
+class Count:
+    """How many rows there are, up to a bound; `is_more` than that."""
+
+    number: int
+    is_more: bool
+
+    def __str__(self) -> str:
+        return f"{self.number}+" if self.is_more else str(self.number)
+
+
+def count_of(rows: QuerySet[Any]) -> Count:
+    """How many rows, of which no more than MOST_COUNTED are looked at."""
+    found = rows.order_by().values("pk")[: MOST_COUNTED + 1].count()
+    return Count(min(found, MOST_COUNTED), found > MOST_COUNTED)
+
+
+@dataclass(frozen=True)
 class Page:
-    """What a page of a list shows: rows, how many there are (bounded), and the queries of its neighbours."""
+    """What a page of a list shows: rows, how many there are, and the queries of its neighbours."""
 
     rows: list[Any]
     before: str
     after: str
-    count: int
-    is_more: bool  # than MOST_COUNTED
+    count: Count
 
     def __iter__(self) -> Any:
         return iter(self.rows)
@@ -80,14 +96,7 @@ def page_of(request: HttpRequest, rows: QuerySet[Any], order: Sequence[str], siz
         found = cut(rows, order, size, request.GET.get("cursor"))
     except BadCursor:
         found = cut(rows, order, size, None)
-    count = rows.order_by().values("pk")[: MOST_COUNTED + 1].count()
-    return Page(
-        found.rows,
-        _query(request, found.before),
-        _query(request, found.after),
-        min(count, MOST_COUNTED),
-        count > MOST_COUNTED,
-    )
+    return Page(found.rows, _query(request, found.before), _query(request, found.after), count_of(rows))
 
 
 def _query(request: HttpRequest, cursor: str) -> str:

@@ -16,6 +16,7 @@ from incidents.rota_desk import coming_gaps
 from maintenance.admin import VIEWS as WINDOW_VIEWS
 from maintenance.models import MaintenanceWindow
 from portal.access import looked_after, person_of
+from portal.keyset import count_of
 from portal.models import OutboxMessage
 
 
@@ -31,7 +32,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         {
             "title": title,
             "url": f"{base}?view={name}",
-            "count": narrow(visible, person_of(request), now).count(),
+            "count": count_of(narrow(visible, person_of(request), now)),
         }
         for name, (title, narrow) in VIEWS.items()
         if name != "all"
@@ -39,9 +40,9 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["window_views"] = window_views(request, now)
     user = person_of(request)
     unsent = looked_after(OutboxMessage.objects.filter(state=OutboxMessage.State.SET_ASIDE), user)
-    context["set_aside"] = unsent.count()
+    context["set_aside"] = count_of(unsent).number
     held = looked_after(InboundMessage.objects.filter(state__in=["held", "set_aside"]), user)
-    context["held"] = held.count()
+    context["held"] = count_of(held).number
     context["unscanned_since"] = scans.silent_since(now)
     context["has_rota"] = Shift.objects.exists()
     context["rota_gaps"] = coming_gaps(now, person_of(request)) if context["has_rota"] else []
@@ -53,7 +54,7 @@ def window_views(request: HttpRequest, now: datetime) -> list[dict[str, Any]]:
     windows = MaintenanceWindow.objects.visible_to(person_of(request))
     base = reverse("admin:maintenance_maintenancewindow_changelist")
     return [
-        {"title": title, "url": f"{base}?view={name}", "count": narrow(windows, now).count()}
+        {"title": title, "url": f"{base}?view={name}", "count": count_of(narrow(windows, now))}
         for name, (title, narrow) in WINDOW_VIEWS.items()
         if name in ("running", "approval", "upcoming", "consents")
     ]

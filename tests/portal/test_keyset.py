@@ -71,10 +71,10 @@ def test_a_cursor_that_is_made_up_or_of_another_list_is_none(rows):
 
 
 def test_a_list_counts_up_to_a_bound(rows, rf, monkeypatch):
-    assert keyset.page_of(rf.get("/"), rows, ("-pk",), 2).count == 9
+    assert keyset.page_of(rf.get("/"), rows, ("-pk",), 2).count == keyset.Count(9, is_more=False)
     monkeypatch.setattr(keyset, "MOST_COUNTED", 4)
     page = keyset.page_of(rf.get("/?q=x&cursor=nonsense"), rows, ("-pk",), 2)
-    assert (page.count, page.is_more, len(page.rows)) == (4, True, 2)
+    assert (str(page.count), len(page.rows)) == ("4+", 2)
     assert page.after.startswith("?q=x&cursor=")
 
 
@@ -89,3 +89,21 @@ def test_a_customers_list_leads_on_with_its_filters(client, a1, rows):
     assert len(answer.context["page"].rows) == 14
     assert "More than" not in answer.content.decode()
     assert "39 incidents" in answer.content.decode()
+
+
+def test_a_list_of_the_desk_counts_up_to_the_bound_and_says_so(client, g1, rows, monkeypatch):
+    client.force_login(g1)
+    answer = client.get("/admin/incidents/incident/", {"view": "all"})
+    assert answer.context["cl"].result_count == 9
+    assert "There are more" not in answer.content.decode()
+    monkeypatch.setattr(keyset, "MOST_COUNTED", 5)
+    answer = client.get("/admin/incidents/incident/", {"view": "all"})
+    assert answer.context["cl"].result_count == 5
+    assert "There are more" in answer.content.decode()
+    assert "5+" in client.get("/admin/").content.decode()
+
+
+def test_what_is_finished_stands_newest_first_on_the_desk(client, g1, rows):
+    client.force_login(g1)
+    shown = [row.pk for row in client.get("/admin/incidents/incident/?view=all").context["cl"].result_list]
+    assert shown == sorted(shown, reverse=True)
