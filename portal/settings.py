@@ -9,9 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import environ
-from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
+
+from portal import schedule
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -129,7 +130,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
     }
-elif env.bool("DATABASE_POOL", default=True):
+else:
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # a database that was restarted costs nobody a request
+if not DATABASES["default"]["ENGINE"].endswith("sqlite3") and env.bool("DATABASE_POOL", default=True):
     DATABASES["default"].setdefault("OPTIONS", {}).update(  # beside those of the address, such as sslmode
         pool={
             "min_size": env.int("DATABASE_POOL_MIN", default=1),
@@ -313,27 +316,10 @@ else:
         "socket_timeout": 3,
         "socket_connect_timeout": 3,
     }
-CELERY_BEAT_SCHEDULE = {
-    "outbox": {"task": "portal.tasks.sweep_outbox", "schedule": 3.0},
-    "webhooks": {"task": "portal.tasks.sweep_webhooks", "schedule": 3.0},
-    "inbox": {"task": "incidents.tasks.sweep_inbox", "schedule": 3.0},
-    "scans": {"task": "incidents.tasks.sweep_scans", "schedule": 15.0},
-    "retention": {"task": "portal.tasks.run_retention", "schedule": crontab(hour="2", minute="41")},
-    "mailbox": {"task": "incidents.tasks.poll_mailbox", "schedule": IMAP_POLL_SECONDS},
-    "alarm sources": {"task": "incidents.tasks.sweep_alarm_sources", "schedule": 15.0},
-    "clocks": {"task": "incidents.tasks.sweep_incidents", "schedule": 5.0},
-    "bridges": {"task": "incidents.tasks.sweep_bridges", "schedule": 15.0},
-    "maintenance": {"task": "maintenance.tasks.sweep_maintenance", "schedule": 5.0},
-    "windows": {"task": "incidents.tasks.sweep_windows", "schedule": 5.0},
-    "service status": {"task": "portal.tasks.tell_status", "schedule": 15.0},
-    "announcements": {"task": "portal.tasks.publish_announcements", "schedule": 15.0},
-    "audit": {"task": "portal.tasks.seal_audit", "schedule": 60.0},
-    "API": {"task": "portal.tasks.purge_api", "schedule": crontab(minute="23")},
-    "calendars": {"task": "portal.tasks.extend_calendars", "schedule": crontab(hour="3", minute="17")},
-    "monthly reports": {"task": "incidents.tasks.send_monthly_reports", "schedule": crontab(minute="*/10")},
-    "RCAs": {"task": "incidents.tasks.remind_of_rcas", "schedule": crontab(minute="*/5")},
-    "summaries": {"task": "incidents.tasks.send_daily_summaries", "schedule": crontab(minute="*/5")},
-}
+CELERY_BEAT_SCHEDULE = schedule.beat(IMAP_POLL_SECONDS)
+CELERY_TASK_ROUTES = schedule.routes()
+CELERY_TASK_QUEUES = schedule.QUEUES  # a worker that is not told which serves them all
+CELERY_TASK_DEFAULT_QUEUE = schedule.SLOW
 # Where plans name no conference of their own: https, with {key}; empty: bridges have no conference.
 BRIDGE_CONFERENCE_URL = env.str("BRIDGE_CONFERENCE_URL", default="")
 # Identity providers on an inner network, as host or host:port; all else there is refused, and plain http, too.

@@ -19,6 +19,9 @@ from portal.supervisor import Child, Supervisor
 
 DATABASE_WAIT_SECONDS = 30
 DEFAULT_PORT = 8000
+# One worker serves all queues here: two of its threads may wait for a mail server, one for webhooks
+# (portal/tasks.py) and one for a mailbox; the others are the clocks'.
+WORKER_THREADS = 6
 LAST_PORT = 65535
 
 
@@ -117,7 +120,7 @@ class Command(BaseCommand):
                     "-P",
                     "threads",
                     "-c",
-                    "4",
+                    str(WORKER_THREADS),
                     "-l",
                     "WARNING",
                     "--without-mingle",
