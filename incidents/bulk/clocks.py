@@ -45,24 +45,24 @@ def write_clocks(story: Story, ledger: sla.Ledger, computed_at: datetime) -> dic
     """
     chain = Chain(STANDARD_STEPS, {}, is_acted_on=story.status != "reported")
     for clock in ledger.clocks:
-        row = Clock(pk=story.ids.next(Clock), is_breach_told=clock.breached_at is not None)
-        due = None
-        if clock.ended_at is None or clock.ended_at > computed_at - A_DAY:
+        pk, due, warned = story.ids.next(Clock), None, 0
+        if clock.ended_at is None or clock.ended_at > story.setting.now - A_DAY:
+            row = Clock(pk=pk, is_breach_told=clock.breached_at is not None)
             _note_the_past(story, chain, row, clock, ledger, computed_at)
-            due = attention(row, clock, ledger, chain, computed_at)
+            due, warned = attention(row, clock, ledger, chain, computed_at), row.warned_percent
         values = derived(clock, ledger)
         values["receipts"] = None if values["receipts"] is None else json.dumps(values["receipts"])
         story.rows.add(
             Clock,
-            id=row.pk,
+            id=pk,
             incident_id=story.pk,
             kind=str(clock.kind),
             level=clock.level,
             cycle=clock.cycle,
             ordinal=clock.ordinal,
             attention_at=due,
-            warned_percent=row.warned_percent,
-            is_breach_told=row.is_breach_told,
+            warned_percent=warned,
+            is_breach_told=clock.breached_at is not None,
             **values,
         )
     return summary(ledger)

@@ -59,13 +59,13 @@ class Plan:
     seed: int
     began: datetime
     now: datetime
-    bases: dict[type[models.Model], int]
+    bases: dict[str, int]  # by table
 
 
-def taken_ids() -> dict[type[models.Model], int]:
+def taken_ids() -> dict[str, int]:
     """The highest id of each table that incidents write to."""
     return {
-        model: model._default_manager.aggregate(top=models.Max("pk"))["top"] or 0 for model in OF_INCIDENTS
+        model._meta.db_table: model._default_manager.aggregate(top=models.Max("pk"))["top"] or 0 for model in OF_INCIDENTS
     }
 
 
@@ -84,7 +84,7 @@ def _incident(plan: Plan, world: World, random: Random, rows: Rows, number: int)
     opened_at = lives.opened_at(number, plan.count, plan.began, plan.now).replace(microsecond=0)
     stays_open = number >= int(plan.count * 0.98) and number % 2 == 0
     level = lives.level_at(plan.now - opened_at, random.random(), stays_open=stays_open)
-    story = Story(setting, plan.bases[Incident] + number + 1, level, opened_at)
+    story = Story(setting, plan.bases[Incident._meta.db_table] + number + 1, level, opened_at)
     lives.live(story, stays_open=stays_open)
     _finish(story, plan.now)
 

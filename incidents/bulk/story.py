@@ -55,7 +55,7 @@ class Event:
 class Ids:
     """Ids of the rows of the incident with this number: the same whoever writes them, and in whatever order."""
 
-    def __init__(self, bases: dict[type[models.Model], int], number: int) -> None:
+    def __init__(self, bases: dict[str, int], number: int) -> None:
         self.bases, self.number = bases, number
         self.used: dict[type[models.Model], int] = {}
 
@@ -65,7 +65,7 @@ class Ids:
         if used >= STRIDE:
             raise ValueError(f"More than {STRIDE} rows of {model.__name__} for one incident.")
         self.used[model] = used + 1
-        return self.bases.get(model, 0) + self.number * STRIDE + used + 1
+        return self.bases.get(model._meta.db_table, 0) + self.number * STRIDE + used + 1
 
 
 @dataclass

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from incidents.bulk import tables, world
+from incidents.bulk.around import Around
 from incidents.bulk.seeding import CHUNK, Plan, taken_ids
 from incidents.models import Incident
 from portal import processes
@@ -48,6 +49,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{size.organisations:,} organisations and {size.people:,} people are there.")
         plan = Plan(options["incidents"], options["seed"], began, now, taken_ids())
         written = self.write(plan, built, options["jobs"])
+        written += Around(built, random, began, now).write(plan.count)
         tables.set_sequences()
         tables.analyse()
         self.report(written, time.monotonic() - started, plan.count)
