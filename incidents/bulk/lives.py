@@ -57,7 +57,7 @@ def _p2(story: Story, stays_open: bool) -> None:
 
 
 def _p2_work(story: Story, stays_open: bool) -> None:
-    if story.random.random() < 0.25:
+    if story.level == "P2" and story.random.random() < 0.25:
         _question(story)
     story.wait(15, 90)
     if story.level == "P1":

@@ -63,7 +63,7 @@ class Ids:
         """The next id of a table. ValueError once an incident needs more of them than are kept free."""
         used = self.used.get(model, 0)
         if used >= STRIDE:
-            raise ValueError(f"More than {STRIDE} rows of {model.__name__} for one incident.")
+            raise ValueError(f"More than {STRIDE} rows of {model.__name__} for incident number {self.number}.")
         self.used[model] = used + 1
         return self.bases.get(model._meta.db_table, 0) + self.number * STRIDE + used + 1
 
