@@ -75,7 +75,9 @@ def _events(first: int, last: int) -> defaultdict[int, list[Any]]:
 def _clocks(first: int, last: int) -> Stored:
     """The stored columns of each clock, by incident and key."""
     found: defaultdict[int, dict[Key, tuple[Any, ...]]] = defaultdict(dict)
-    for row in Clock.objects.filter(incident__gte=first, incident__lte=last).order_by().values_list(*OF_CLOCK):
+    for row in (
+        Clock.objects.filter(incident__gte=first, incident__lte=last).order_by().values_list(*OF_CLOCK)
+    ):
         found[row[0]][row[1:5]] = row[5:]
     return dict(found)
 

@@ -17,7 +17,7 @@ def publish_rca(story: Story) -> None:
     """Written, read by a second person and published at the story's present instant."""
     rca, version = story.ids.next(RCA), story.ids.next(RCAVersion)
     reviewer = story.random.choice(story.setting.world.managers)
-    texts = {name: "" for name in RCA.TEXTS} | {
+    texts = dict.fromkeys(RCA.TEXTS, "") | {
         "summary": words.text(story.random, words.DETAILS, 2, 4),
         "root_cause": f"{story.row['cause']} {words.text(story.random, words.DETAILS, 2, 5)}",
         "went_well": words.text(story.random, words.ANSWERS, 1, 2),

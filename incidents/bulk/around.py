@@ -119,7 +119,12 @@ class Around:
         }
         values |= dict.fromkeys(("approved_at", "announced_at", "created_at", "last_changed_at"), at)
         if is_over:
-            values |= {"started_at": starts, "ended_at": ends, "last_changed_at": ends, "outcome": "As planned."}
+            values |= {
+                "started_at": starts,
+                "ended_at": ends,
+                "last_changed_at": ends,
+                "outcome": "As planned.",
+            }
         else:
             moments = [starts, *(starts - timedelta(minutes=n) for n in standard_reminders())]
             values["attention_at"] = min(moment for moment in moments if moment > self.now)
@@ -187,7 +192,9 @@ class Around:
     def _entry(self, at: datetime) -> None:
         customer = self.random.choice(self.world.customers)
         person = self.random.choice(customer.readers)
-        kind = self.random.choices(("signed_in", "sign_in_failed", "session_ended", "password_changed"), (80, 12, 6, 2))[0]
+        kind = self.random.choices(
+            ("signed_in", "sign_in_failed", "session_ended", "password_changed"), (80, 12, 6, 2)
+        )[0]
         self.rows.put(
             AuditEntry,
             kind=kind,

@@ -65,7 +65,8 @@ class Plan:
 def taken_ids() -> dict[str, int]:
     """The highest id of each table that incidents write to."""
     return {
-        model._meta.db_table: model._default_manager.aggregate(top=models.Max("pk"))["top"] or 0 for model in OF_INCIDENTS
+        model._meta.db_table: model._default_manager.aggregate(top=models.Max("pk"))["top"] or 0
+        for model in OF_INCIDENTS
     }
 
 

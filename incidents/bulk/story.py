@@ -63,7 +63,9 @@ class Ids:
         """The next id of a table. ValueError once an incident needs more of them than are kept free."""
         used = self.used.get(model, 0)
         if used >= STRIDE:
-            raise ValueError(f"More than {STRIDE} rows of {model.__name__} for incident number {self.number}.")
+            raise ValueError(
+                f"More than {STRIDE} rows of {model.__name__} for incident number {self.number}."
+            )
         self.used[model] = used + 1
         return self.bases.get(model._meta.db_table, 0) + self.number * STRIDE + used + 1
 
@@ -347,8 +349,17 @@ class Story:
 
     def reopen(self) -> None:
         """The customer writes that it is back: another cycle."""
-        message = self.say("reply", words.text(self.random, words.REPLIES, 1, 2), self.writer, channel="portal")
-        for name in ("resolved", "closed", "restored", "intervention_started", "acknowledged", "first_response"):
+        message = self.say(
+            "reply", words.text(self.random, words.REPLIES, 1, 2), self.writer, channel="portal"
+        )
+        for name in (
+            "resolved",
+            "closed",
+            "restored",
+            "intervention_started",
+            "acknowledged",
+            "first_response",
+        ):
             self.row[f"{name}_at"] = None
         self.row |= {"intervention_by_id": None, "waiting_since": None, "closed_as": ""}
         self.row |= {"closing_due_at": None, "reminder_due_at": None}

@@ -94,7 +94,9 @@ def set_sequences() -> None:
     from django.core.management.color import no_style  # noqa: PLC0415
 
     with connection.cursor() as cursor:
-        for statement in connection.ops.sequence_reset_sql(no_style(), apps.get_models(include_auto_created=True)):
+        for statement in connection.ops.sequence_reset_sql(
+            no_style(), apps.get_models(include_auto_created=True)
+        ):
             cursor.execute(statement)
 
 

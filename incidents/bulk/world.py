@@ -114,7 +114,9 @@ def _services() -> list[Service]:
     ]
 
 
-def _calendar(hours: tuple[str, str, dict[str, list[str]], str], began: datetime, now: datetime) -> CalendarVersion:
+def _calendar(
+    hours: tuple[str, str, dict[str, list[str]], str], began: datetime, now: datetime
+) -> CalendarVersion:
     """A calendar whose holidays reach over the whole history."""
     zone, country, week, _language = hours
     calendar, is_new = BusinessCalendar.objects.get_or_create(name=f"History {zone}")
@@ -195,7 +197,11 @@ def _subscriptions(
         for organisation in organisations
     }
     ServiceSubscription.objects.bulk_create(
-        (ServiceSubscription(organisation_id=pk, service_id=service) for pk, found in used.items() for service in found),
+        (
+            ServiceSubscription(organisation_id=pk, service_id=service)
+            for pk, found in used.items()
+            for service in found
+        ),
         batch_size=BATCH,
     )
     return used
@@ -233,7 +239,13 @@ def _people(
         batch_size=BATCH,
     )
     memberships = [
-        _membership(n, user, home, teams[2 * (n % len(organisations)) + n // len(organisations) % 2], len(organisations))
+        _membership(
+            n,
+            user,
+            home,
+            teams[2 * (n % len(organisations)) + n // len(organisations) % 2],
+            len(organisations),
+        )
         for n, (user, home) in enumerate(zip(users, homes, strict=True))
     ]
     Membership.objects.bulk_create(memberships, batch_size=BATCH)

@@ -25,14 +25,18 @@ EVERY = 10  # seconds between two lines of progress
 
 
 class Command(BaseCommand):
-    help = "Fill a database with a history of many incidents, for measuring; deterministic by --seed and --now."
+    help = (
+        "Fill a database with a history of many incidents, for measuring; deterministic by --seed and --now."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--incidents", type=int, default=1_000_000)
         parser.add_argument("--organisations", type=int, default=2_000)
         parser.add_argument("--people", type=int, default=20_000)
         parser.add_argument("--seed", type=int, default=1)
-        parser.add_argument("--now", type=datetime.fromisoformat, help="When the history ends (ISO, with zone).")
+        parser.add_argument(
+            "--now", type=datetime.fromisoformat, help="When the history ends (ISO, with zone)."
+        )
         parser.add_argument("--jobs", type=int, default=1, help="Processes that write side by side.")
         parser.add_argument("--password", help="What every seeded person signs in with; without: nobody can.")
         parser.add_argument("--add", action="store_true", help="Although there are incidents already.")
@@ -56,7 +60,9 @@ class Command(BaseCommand):
 
     def refuse(self, options: dict[str, Any]) -> None:
         if not settings.DEBUG and not options["yes"]:
-            raise CommandError("This is production (DEBUG is false). Add --yes if you really want to fill it.")
+            raise CommandError(
+                "This is production (DEBUG is false). Add --yes if you really want to fill it."
+            )
         if Incident.objects.exists() and not options["add"]:
             raise CommandError("There are incidents already. Add --add to put the history beside them.")
         if min(options["incidents"], options["organisations"], options["jobs"]) < 1:
