@@ -59,13 +59,16 @@ class Around:
 
     def write(self, incidents: int) -> Counter[str]:
         """One window for 350 incidents and one entry of the audit for eight; returns rows by table."""
-        self._each(max(UPCOMING + 5, min(3_000, incidents // 350)), self._window)
+        self._each(max(5, min(3_000, incidents // 350)), self._window)
+        for n in range(UPCOMING):
+            self._window(self.now - timedelta(hours=9 * n + 1))
+        self._flush()
         self._each(min(60, incidents // 100), self._announcement)
         self._each(incidents // 8, self._entry)
         return self.written
 
     def _each(self, number: int, put: Callable[[datetime], None]) -> None:
-        """Put that many, evenly over the years, the last ones for windows to come."""
+        """Put that many, evenly over the years."""
         for n in range(number):
             put(self.began + (self.now - self.began) * (n / number))
             if n % CHUNK == CHUNK - 1:

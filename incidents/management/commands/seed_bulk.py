@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from django.conf import settings
+from django.core.management import call_command, get_commands
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
@@ -55,6 +56,7 @@ class Command(BaseCommand):
         written = self.write(plan, built, options["jobs"])
         written += Around(built, random, began, now).write(plan.count)
         tables.set_sequences()
+        self.index()
         tables.analyse()
         self.report(written, time.monotonic() - started, plan.count)
 
@@ -84,6 +86,11 @@ class Command(BaseCommand):
     def chunks(self, plan: Plan, built: world.World, jobs: int) -> Iterator[Counter[str]]:
         calls = ((plan, built, first) for first in range(0, plan.count, CHUNK))
         return processes.each("incidents.bulk.seeding:write_chunk", calls, jobs)
+
+    def index(self) -> None:
+        """COPY tells nobody of new rows: the search's own tables, where there are some, are filled anew."""
+        if "index_search" in get_commands():
+            call_command("index_search", stdout=self.stdout)
 
     def report(self, written: Counter[str], seconds: float, count: int) -> None:
         for table, rows in sorted(written.items()):
