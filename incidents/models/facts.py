@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from typing import Any, Protocol
 
 from incidents import sla
 from incidents.models.agreement import SLAPolicyVersion
@@ -27,6 +28,19 @@ PUBLIC_ANSWERS = frozenset(
 )
 ON_THE_BRIDGE = frozenset({"bridge_noted", "bridge_decided"})
 TIMES = ("started_at", "due_at", "first_due_at", "met_at", "breached_at", "ended_at")
+
+
+class Recorded(Protocol):
+    """What of an event makes a fact: a row of the timeline, or something of the same shape."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def recorded_at(self) -> datetime: ...
+    @property
+    def payload(self) -> dict[str, Any]: ...
 
 
 def utc(text: str) -> datetime:
@@ -63,7 +77,7 @@ def promises_of(events: Iterable[IncidentEvent]) -> dict[str, sla.Promise]:
     return found
 
 
-def as_fact(event: IncidentEvent) -> sla.Fact | None:
+def as_fact(event: Recorded) -> sla.Fact | None:
     """The fact that an event is to the clocks; None for one that no rule reads."""
     payload, kind = event.payload, event.kind
     if kind == "contest_decided":

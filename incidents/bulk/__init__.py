@@ -1,0 +1,1 @@
+"""A large, realistic history for yardsticks: made by rule, written by COPY. See `manage.py seed_bulk`."""
