@@ -31,7 +31,7 @@ from incidents.models.agreement import CUSTOMER_ROLES
 from incidents.models.plans import plan_of, rules_of, steps_of
 from portal import outbox
 from portal.channels.base import Rendered
-from portal.endpoints import channel_of, endpoint_of, is_channel_of
+from portal.endpoints import channel_of, endpoints_of, is_channel_of
 from portal.mails import reading_as, render_mail
 from portal.message_kinds import ENDPOINT_CLOSED
 from portal.models import Organisation, OutboxMessage, User
@@ -77,8 +77,10 @@ def under_rules(incident: Incident, topic: str, now: datetime, *, is_for_staff: 
             continue
         if rule.role == Involved.ROOM and room is not None:
             yield Heard(None, ("webhook",), endpoint=room)
-        for person in audiences.people(rule.role, incident, now):
-            endpoint = endpoint_of(person) if is_for_staff else room
+        people = list(audiences.people(rule.role, incident, now))
+        pagers = endpoints_of(people) if is_for_staff else {}
+        for person in people:
+            endpoint = pagers.get(person.pk) if is_for_staff else room
             yield Heard(person, rule.channels, rule.is_every_channel, endpoint)
 
 
@@ -97,15 +99,19 @@ def paged(incident: Incident, event: IncidentEvent | None, now: datetime) -> Ite
     """Whom the event itself names, by the channels that it names."""
     payload = event.payload if event else {}
     channels = tuple(payload.get("channels", ("email", "webhook")))
-    for person in User.objects.filter(pk__in=payload.get("people", ()), is_active=True).order_by("pk"):
-        yield Heard(person, channels, payload.get("is_every_channel", True), endpoint_of(person))
+    people = list(User.objects.filter(pk__in=payload.get("people", ()), is_active=True).order_by("pk"))
+    pagers = endpoints_of(people)
+    for person in people:
+        yield Heard(person, channels, payload.get("is_every_channel", True), pagers.get(person.pk))
 
 
 def called_to_bridge(incident: Incident, event: IncidentEvent | None, now: datetime) -> Iterator[Heard]:
     """The owner, whoever is on call and the duty manager: by mail and pager at once."""
     for role in (Involved.OWNER, Involved.ON_CALL, Involved.DUTY_MANAGER):
-        for person in audiences.people(role, incident, now):
-            yield Heard(person, ("email", "webhook"), True, endpoint_of(person))
+        people = list(audiences.people(role, incident, now))
+        pagers = endpoints_of(people)
+        for person in people:
+            yield Heard(person, ("email", "webhook"), True, pagers.get(person.pk))
 
 
 def given_a_step(*, is_for_staff: bool) -> Audience:

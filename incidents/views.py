@@ -196,7 +196,7 @@ def detail_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "past_clocks": [view for view in views if not view.is_owed],
         "items": timeline_items(incident, user),
         "services": incident.services.all(),
-        "may": {verb: not actions.may(verb, incident, user) for verb in CUSTOMER_VERBS},
+        "may": actions.allowed(CUSTOMER_VERBS, incident, user),
         "can_contest": can_contest(incident),
         "escalation": present.escalation_of(incident, now),
         "duty_manager": present.duty_managers_words(now),

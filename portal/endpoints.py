@@ -19,6 +19,18 @@ def endpoint_of(person: User) -> Endpoint | None:
     return own
 
 
+def endpoints_of(people: Iterable[User]) -> dict[int, Endpoint]:
+    """The same for many people, by their ids: two queries at most."""
+    asked = list(people)
+    active = Endpoint.objects.filter(is_active=True).order_by("-pk")
+    found = {row.person_id: row for row in active.filter(person__in=asked) if row.person_id is not None}
+    if any(person.is_agent and person.pk not in found for person in asked):
+        of_team = active.filter(person=None, organisation=None).last()
+        if of_team is not None:
+            found = {person.pk: of_team for person in asked if person.is_agent} | found
+    return found
+
+
 def channel_of(organisation: Organisation) -> Endpoint | None:
     """The organisation's own channel, if it is active and its plan has one; or None."""
     return next(iter(channels_of([organisation])), None)

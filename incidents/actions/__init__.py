@@ -6,7 +6,7 @@ from incidents.actions.alarms import (
     note_alarm_resolved,
     reopen_for_alarm,
 )
-from incidents.actions.base import Refused, may
+from incidents.actions.base import Refused, allowed, may
 from incidents.actions.bridge import (
     agree_step,
     bridge_refusal,
@@ -135,6 +135,7 @@ __all__ = [
     "add_note",
     "add_watcher",
     "agree_step",
+    "allowed",
     "answer_escalation",
     "answer_minutes",
     "approve_rca",

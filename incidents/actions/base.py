@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -46,9 +46,18 @@ def actor_of(user: User | None, incident: Incident) -> rules.Actor:
 
 def may(verb: str, incident: Incident, user: User) -> str:
     """ "" if `user` may use the verb on the incident now, else the translated reason."""
-    refusal = rules.permission_refusal(verb, actor_of(user, incident))
-    refusal = refusal or rules.state_refusal(verb, incident.status)
+    refusal = _refusal(verb, incident, actor_of(user, incident))
     return _(refusal) if refusal else ""
+
+
+def allowed(verbs: Iterable[str], incident: Incident, user: User) -> dict[str, bool]:
+    """For each of the verbs whether `user` may use it on the incident now."""
+    actor = actor_of(user, incident)
+    return {verb: not _refusal(verb, incident, actor) for verb in verbs}
+
+
+def _refusal(verb: str, incident: Incident, actor: rules.Actor) -> str:
+    return rules.permission_refusal(verb, actor) or rules.state_refusal(verb, incident.status)
 
 
 @dataclass

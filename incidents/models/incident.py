@@ -74,7 +74,10 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
             return self.none()
         if user.is_unlimited:
             return self
-        own = self.filter(organisation__in=Organisation.objects.visible_to(user).values("pk"))
+        # Which they are, not how they are found: a database reads the newest of an organisation from its index
+        # only where it knows whose they are.
+        organisations = list(Organisation.objects.visible_to(user).values_list("pk", flat=True))
+        own = self.filter(organisation__in=organisations)
         if user.is_agent:
             return own
         memberships = Membership.objects.filter(user=user)
@@ -215,6 +218,24 @@ class Incident(models.Model):
                     status__in=["reported", "acknowledged", "in_progress", "waiting_for_customer"]
                 ),
             ),
+            models.Index(
+                fields=["organisation", "next_due_at"],
+                name="incident_open_of",
+                condition=models.Q(
+                    status__in=["reported", "acknowledged", "in_progress", "waiting_for_customer"]
+                ),
+            ),
+            models.Index(
+                fields=["organisation", "last_changed_at"],
+                name="incident_waits_for",
+                condition=models.Q(status__in=["waiting_for_customer", "resolved"]),
+            ),
+            models.Index(
+                fields=["organisation", "-closed_at"],
+                name="incident_closed_of",
+                condition=models.Q(status="closed"),
+            ),
+            models.Index(fields=["-id"], name="incident_major", condition=models.Q(major_at__isnull=False)),
             models.Index(
                 fields=["closing_due_at"], name="incident_closing", condition=models.Q(status="resolved")
             ),
