@@ -66,7 +66,9 @@ def as_told():
     """The history without the ids that a database gave."""
     return [
         (
-            *Incident.objects.order_by("pk").values_list("title", "status", "level", "opened_at", "next_due_at"),
+            *Incident.objects.order_by("pk").values_list(
+                "title", "status", "level", "opened_at", "next_due_at"
+            ),
             *IncidentEvent.objects.order_by("pk").values_list("kind", "at", "recorded_at", "channel"),
             *Clock.objects.order_by("pk").values_list("kind", "state", "due_at", "receipts", "attention_at"),
             *Message.objects.order_by("pk").values_list("text", "kind", "received_at"),
@@ -122,7 +124,9 @@ def test_payloads_are_of_their_declared_form(model):
 @pytest.mark.django_db
 def test_what_payloads_name_is_there():
     seed()
-    named = Counter(event.payload["message"] for event in IncidentEvent.objects.all() if event.payload.get("message"))
+    named = Counter(
+        event.payload["message"] for event in IncidentEvent.objects.all() if event.payload.get("message")
+    )
     assert set(named) == set(Message.objects.values_list("pk", flat=True))
     assert not Incident.objects.filter(status__in=["resolved", "closed"], resolved_at=None).exclude(
         closed_as="withdrawn"
@@ -222,3 +226,10 @@ def test_an_incident_never_takes_the_ids_of_the_next():
     assert max(taken) < Ids({}, 5).next(Message)
     with pytest.raises(ValueError, match="number 4"):
         mine.next(Message)
+
+
+@pytest.mark.django_db
+def test_as_many_stay_open_as_asked():
+    seed(200, open=80)
+    assert 150 <= Incident.objects.unresolved().count() <= 180
+    assert "200 incidents replayed, 0 differences." in proof()
