@@ -66,12 +66,17 @@ def main() -> None:
         sites = [site_of(size, server, folder, stack, options.keep) for size in options.sizes]
         report = Report(options.sizes, rows(options.only), about(options))
         pages_of(report, sites, options)
+        keep(report, options.out)  # should the rest fail
         if not options.only:
             report.mails = {site.name: mails(site, folder, options.short) for site in sites}
             report.sweeps = list(sweeps(server, folder, options))
-    options.out.parent.mkdir(exist_ok=True)
-    options.out.write_text(report.text())
+    keep(report, options.out)
     print(report.text())
+
+
+def keep(report: Report, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(report.text())
 
 
 def about(options: argparse.Namespace) -> list[str]:

@@ -130,7 +130,7 @@ def received(raw: bytes) -> None:
     stored = mail.receive(raw, via="pipe", received_at=timezone.now())
     inbox.process(stored.pk, timezone.now())
     stored = InboundMessage.objects.get(pk=stored.pk)
-    if stored.outcome != InboundMessage.Outcome.REPLY:
+    if stored.outcome != InboundMessage.Outcome.REPLIED:
         raise SystemExit(f"A mail became no reply: {stored.outcome} {stored.state_reason}")
 
 

@@ -62,7 +62,6 @@ def environment(server: Server, name: str, folder: Path) -> dict[str, str]:
         "RATE_LIMITS": "off",
         "STAFF_SECOND_FACTOR": "false",
         "SIGN_IN_NOTICES": "false",
-        "LOG_LEVEL": "CRITICAL",
         "DJANGO_SETTINGS_MODULE": "bench.scale_settings",
     }
 
@@ -156,7 +155,9 @@ def serving(site: Site, workers: int):
     options = f"--bind 127.0.0.1:{site.port} {GUNICORN}".replace("--workers 1", f"--workers {workers}")
     command = [sys.executable, "-m", "gunicorn", "portal.wsgi", *options.split()]
     with ExitStack() as stack:
-        site.process = stack.enter_context(subprocess.Popen(command, cwd=ROOT, env=impatient(site.env)))
+        log = stack.enter_context((Path(site.env["VAR_DIR"]) / f"web-{site.name}.log").open("wb"))
+        started = subprocess.Popen(command, cwd=ROOT, env=impatient(site.env), stderr=log)
+        site.process = stack.enter_context(started)
         stack.callback(site.process.terminate)
         wait_for(site.port)
         site.sign_in()
