@@ -35,7 +35,7 @@ class Deed:
 
     name: str
     base: str
-    do: Callable[[Site, int], Answer]
+    do: Callable[..., Answer]  # (site, turn, **headers)
 
 
 def at(path: str) -> Callable[[dict, int], str]:
@@ -94,7 +94,7 @@ SEARCHES = [
 ]  # fmt: skip
 
 
-def file(site: Site, turn: int) -> Answer:
+def file(site: Site, turn: int, **headers: str) -> Answer:
     """File an incident by the form, each with words of its own."""
     form = {
         "organisation": str(site.facts["organisation"]),
@@ -104,18 +104,18 @@ def file(site: Site, turn: int) -> Answer:
         "impact": "degraded",
         "token": f"{time.time_ns()}",
     }
-    answer = site.browsers["customer"].post("/incidents/new/", form)
+    answer = site.browsers["customer"].post("/incidents/new/", form, **headers)
     site.filed.append(answer.headers["Location"].strip("/").rsplit("/", 1)[-1])
     return answer
 
 
-def reply(site: Site, turn: int) -> Answer:
+def reply(site: Site, turn: int, **headers: str) -> Answer:
     """A customer's reply to what was filed last."""
     text = {"text": f"It happens again, {turn} times by now."}
-    return site.browsers["customer"].post(f"/incidents/{site.filed[-1]}/replies/", text)
+    return site.browsers["customer"].post(f"/incidents/{site.filed[-1]}/replies/", text, **headers)
 
 
-def alarm(site: Site, turn: int) -> Answer:
+def alarm(site: Site, turn: int, **headers: str) -> Answer:
     """An alarm that opens an incident."""
     name = f"bench-{time.time_ns()}"
     alert = {
@@ -124,7 +124,7 @@ def alarm(site: Site, turn: int) -> Answer:
         "annotations": {"summary": f"{name} is slow"},
         "fingerprint": name,
     }
-    headers = {"Authorization": f"Bearer {site.facts['alarms']}", "Content-Type": "application/json"}
+    headers |= {"Authorization": f"Bearer {site.facts['alarms']}", "Content-Type": "application/json"}
     body = json.dumps({"alerts": [alert]}).encode()
     return site.browsers["api"].ask("POST", "/api/v1/alarms/alertmanager/", body, **headers)
 

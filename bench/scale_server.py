@@ -227,10 +227,10 @@ class Browser:
             self.connection.request(method, path, body, headers)
             return self.connection.getresponse()
 
-    def post(self, path: str, form: Mapping[str, str]) -> Answer:
+    def post(self, path: str, form: Mapping[str, str], **headers: str) -> Answer:
         fields = dict(form) | {"csrfmiddlewaretoken": self.cookies.get("csrftoken", "")}
-        kind = {"Content-Type": "application/x-www-form-urlencoded"}
-        return self.ask("POST", path, urlencode(fields).encode(), **kind)
+        headers |= {"Content-Type": "application/x-www-form-urlencoded"}
+        return self.ask("POST", path, urlencode(fields).encode(), **headers)
 
     def sign_in(self, email: str) -> None:
         self.ask("GET", "/accounts/login/")
