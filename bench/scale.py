@@ -24,9 +24,9 @@ from urllib.parse import unquote
 
 from bench import outbox
 from bench.alarms import ROOT
-from bench.scale_pages import DEEDS, PAGES, SEARCHES, Page
-from bench.scale_report import Report, Row
-from bench.scale_server import Failed, Server, Site, environment, manage, prepare, python, serving
+from bench.scale_pages import DEEDS, PAGES, SEARCHES, Deed, Page
+from bench.scale_report import Figures, Report, Row
+from bench.scale_server import Answer, Failed, Server, Site, environment, manage, prepare, python, serving
 
 COUNTS = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000}
 OPEN = {"1k": 1_250, "10k": 12_500, "100k": 125_000}  # four of five stay open
@@ -154,26 +154,34 @@ def one_round(report: Report, pages: list[Page], sites: list[Site], turn: int, *
     """Every page once at every site, the sites taking turns; then once more for its SQL."""
     for page in pages:
         for site in sites if turn % 2 else reversed(sites):
-            if not works(report, page, site):
-                continue
-            figures = report.rows[page.name].of(site.name)
-            answer = page.get(site, turn)
-            figures.took.append(answer.seconds * 1000)
-            figures.kilobytes = len(answer.body) / 1024
-            note_sql(figures, page.get(site, turn + 7, **{"X-Bench-SQL": "1"}))
+            if works(report, page, site):
+                ask(report.rows[page.name].of(site.name), page, site, turn)
     for deed in DEEDS if is_writing else ():
         for site in sites:
-            figures = report.rows[deed.name].of(site.name)
-            asks_sql = (
-                {"X-Bench-SQL": "1"} if turn % 2 else {}
-            )  # it is not done twice for the sake of its SQL
-            answer = deed.do(site, turn, **asks_sql)
-            figures.took.append(answer.seconds * 1000)
-            if asks_sql:
-                note_sql(figures, answer)
+            write(report.rows[deed.name].of(site.name), deed, site, turn)
 
 
-def note_sql(figures, answer) -> None:
+def ask(figures: Figures, page: Page, site: Site, turn: int) -> None:
+    try:
+        answer = page.get(site, turn)
+        note_sql(figures, page.get(site, turn + 7, **{"X-Bench-SQL": "1"}))
+    except Failed as error:
+        figures.failure = str(error)
+        return
+    figures.took.append(answer.seconds * 1000)
+    figures.kilobytes = len(answer.body) / 1024
+
+
+def write(figures: Figures, deed: Deed, site: Site, turn: int) -> None:
+    """Every other time with its SQL: it is not done twice for the sake of that."""
+    asks_sql = {"X-Bench-SQL": "1"} if turn % 2 else {}
+    answer = deed.do(site, turn, **asks_sql)
+    figures.took.append(answer.seconds * 1000)
+    if asks_sql:
+        note_sql(figures, answer)
+
+
+def note_sql(figures: Figures, answer: Answer) -> None:
     queries, milliseconds = answer.headers["X-Bench-SQL"].split()
     figures.queries = int(queries)
     figures.sql.append(float(milliseconds))
@@ -189,37 +197,39 @@ def at_once(report: Report, pages: list[Page], sites: list[Site], options: argpa
     for site in sites:
         working = [page for page in pages if works(report, page, site)]
         for page in (page for page in working if page.is_loaded):
-            count, seconds = loaded(site, [page], max(1.0, options.seconds / 20))
-            report.rows[page.name].of(site.name).per_second = count / seconds
-        count, seconds = loaded(site, [page for page in working if not page.is_search], options.seconds)
-        report.load[site.name] = (
-            f"{count:,} answers in {seconds:.0f} s, {count / seconds:.0f} a second, no error"
+            count, seconds, failures = loaded(site, [page], max(1.0, options.seconds / 20))
+            report.rows[page.name].of(site.name).per_second = 0.0 if failures else count / seconds
+        count, seconds, failures = loaded(
+            site, [page for page in working if not page.is_search], options.seconds
         )
+        errors = f"**{len(failures)} errors**, the first: {failures[0]}" if failures else "no error"
+        said = f"{count:,} answers in {seconds:.0f} s, {count / seconds:.0f} a second, {errors}"
+        report.load[site.name] = said
 
 
-def loaded(site: Site, pages: list[Page], seconds: float) -> tuple[int, float]:
-    """Eight clients ask for the pages in turn; how many answers, in how many seconds. SystemExit on an error."""
-    counts, failures = [0] * CLIENTS, []
+def loaded(site: Site, pages: list[Page], seconds: float) -> tuple[int, float, list[str]]:
+    """Eight clients ask for the pages in turn: how many answers, in how many seconds, and what failed."""
+    counts, failures = [0] * CLIENTS, list[str]()
     began = time.perf_counter()
 
     def client(number: int) -> None:
         browsers = {page.who: site.browser_like(page.who) for page in pages}
-        while time.perf_counter() - began < seconds and not failures:
-            page = pages[(number + counts[number]) % len(pages)]
+        turn = number
+        while time.perf_counter() - began < seconds:
+            page = pages[turn % len(pages)]
             try:
-                page.get(site, number * 5 + counts[number], browsers[page.who])
+                page.get(site, number * 5 + turn, browsers[page.who])
+                counts[number] += 1
             except (Failed, OSError) as error:
-                failures.append(f"{page.name}: {error}")
-            counts[number] += 1
+                failures.append(f"{page.name}: {str(error)[:200]}")
+            turn += 1
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    if failures:
-        raise SystemExit(failures[0])
-    return sum(counts), time.perf_counter() - began
+    return sum(counts), time.perf_counter() - began, failures
 
 
 # --- mails and the sweep, each in a process of its own ---
