@@ -7,7 +7,7 @@ FOREIGN := .venv-foreign
 IDP := .venv-idp
 PYTEST := DEBUG=true FAIL_ON_SKIP=$(FAIL_ON_SKIP) $(BIN)/python -m pytest -q
 
-.PHONY: help install run test test-browser test-faults test-foreign test-mutants test-schema score-mail audit lint format messages lock
+.PHONY: help install run test test-browser test-faults test-foreign test-mutants test-schema score-mail bench bench-short audit lint format messages lock
 .DEFAULT_GOAL := help
 
 help: ## Show the commands
@@ -61,6 +61,12 @@ test-schema: install ## Hold the whole API against its own document (SCHEMA_EXAM
 
 score-mail: install ## Score how mails are read, on the project's corpus
 	$(BIN)/python -m bench.mail_corpus
+
+bench: install ## Measure every page at 10k, 100k and 1M incidents (DATABASE_URL: a PostgreSQL server; ARGS="--keep")
+	$(BIN)/python -m bench.scale $(ARGS)
+
+bench-short: install ## The same at 10k and 100k in less than five minutes
+	$(BIN)/python -m bench.scale --short $(ARGS)
 
 audit: install ## Ask for known vulnerabilities of what is pinned
 	$(BIN)/python -m bench.known_vulnerabilities

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import Any
 
-from incidents.bulk.story import Story
+from incidents.bulk.story import Event, Story
 from incidents.models import Incident, Watcher
 from portal.models import OutboxMessage, ServiceImpact
 
 A_YEAR = timedelta(days=365)
 MAILS = {  # event -> kind of mail, as the standard plan tells the reporter
     "opened": "incident_opened",
-    "staff_replied": "staff_replied",
+    "staff_replied": "answered",
     "status_update_published": "status_update",
     "resolved": "resolved",
+    "solution_documented": "solution_documented",
     "closed": "closed",
 }
 
@@ -24,7 +24,7 @@ def write_beside(story: Story) -> None:
     _services(story)
     if story.random.random() < 0.04:
         _watcher(story)
-    if story.row["opened_at"] > story.setting.now - A_YEAR:
+    if story.channel != "alarm" and story.row["opened_at"] > story.setting.now - A_YEAR:
         _mails(story)
 
 
@@ -58,11 +58,11 @@ def _mails(story: Story) -> None:
     for event in story.events:
         if event.kind in MAILS:
             is_lost = story.random.random() < 0.002
-            _mail(story, MAILS[event.kind], event.pk, event.recorded_at, is_lost=is_lost)
+            _mail(story, MAILS[event.kind], event, is_lost=is_lost)
 
 
-def _mail(story: Story, kind: str, event: int, at: Any, *, is_lost: bool) -> None:
-    pk = story.ids.next(OutboxMessage)
+def _mail(story: Story, kind: str, event: Event, *, is_lost: bool) -> None:
+    pk, at = story.ids.next(OutboxMessage), event.recorded_at
     sent = at + timedelta(seconds=story.random.randrange(1, 40))
     values = {"state": "set_aside", "unreached_at": sent, "is_unreached_handled": True} if is_lost else {}
     story.rows.add(
@@ -71,8 +71,8 @@ def _mail(story: Story, kind: str, event: int, at: Any, *, is_lost: bool) -> Non
         kind=kind,
         recipient_id=story.writer,
         subject_key=story.reference,
-        facts=json.dumps({"event": event}),
-        dedupe_key=f"history:{event}:{story.writer}",
+        facts=json.dumps({"incident": story.pk, "event": event.pk, **event.payload}),
+        dedupe_key=f"{event.pk}:{kind}:{story.writer}",
         created_at=at,
         next_attempt_at=at,
         attempts=1,

@@ -6,6 +6,7 @@ Most promises are kept and some are not; some lives turn: a question, another le
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from incidents.bulk.analyses import publish_rca
@@ -206,12 +207,28 @@ def level_at(age: timedelta, draw: float, *, stays_open: bool) -> str:
     return "P1" if draw < 0.04 else "P2" if draw < 0.22 else "P3"
 
 
-def opened_at(number: int, count: int, began: datetime, now: datetime) -> datetime:
-    """When the incident with this number, of `count`, was reported: 98 % evenly over the years until six weeks
-    ago, the others ever closer together until now."""
-    recent = now - timedelta(days=45)
-    finished = max(1, int(count * 0.98))
-    if number < finished:
-        return began + (recent - began) * (number / finished)
-    share = (count - number) / (count - finished + 1)
-    return now - timedelta(minutes=2) - (now - recent) * share**2
+@dataclass(frozen=True)
+class Course:
+    """How so many incidents spread over time: most evenly over the years until six weeks ago, the last ones ever
+    closer together until now. Half of the last ones stay open (more, where `open_share` is above a half)."""
+
+    count: int
+    began: datetime
+    now: datetime
+    open_share: float = 0.01
+
+    @property
+    def finished(self) -> int:
+        """How many are over for sure."""
+        return self.count - round(self.count * min(1.0, 2 * self.open_share))
+
+    def opened_at(self, number: int) -> datetime:
+        recent = self.now - timedelta(days=45)
+        if number < self.finished:
+            return self.began + (recent - self.began) * (number / self.finished)
+        share = (self.count - number) / (self.count - self.finished + 1)
+        return self.now - timedelta(minutes=2) - (self.now - recent) * share**2
+
+    def stays_open(self, number: int) -> bool:
+        of_recent = max(0.5, self.open_share)
+        return number >= self.finished and int(number * of_recent) != int((number + 1) * of_recent)

@@ -18,6 +18,7 @@ from incidents.bulk import lives
 from incidents.bulk.analyses import owe_rca
 from incidents.bulk.beside import write_beside
 from incidents.bulk.clocks import replay, write_clocks
+from incidents.bulk.lives import Course
 from incidents.bulk.story import Ids, Setting, Story
 from incidents.bulk.tables import Rows
 from incidents.bulk.world import World
@@ -53,12 +54,10 @@ OF_INCIDENTS: tuple[type[models.Model], ...] = (
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole history: how many incidents from when to when, by which dice, and the ids that are taken."""
+    """The whole history: how its incidents spread over time, by which dice, and the ids that are taken."""
 
-    count: int
+    course: Course
     seed: int
-    began: datetime
-    now: datetime
     bases: dict[str, int]  # by table
 
 
@@ -73,21 +72,21 @@ def taken_ids() -> dict[str, int]:
 def write_chunk(plan: Plan, world: World, first: int) -> Counter[str]:
     """Write the incidents `first`, `first + 1`, … of one chunk; returns how many rows of each table."""
     random, rows = Random(f"{plan.seed}:{first}"), Rows()  # noqa: S311
-    for number in range(first, min(plan.count, first + CHUNK)):
+    for number in range(first, min(plan.course.count, first + CHUNK)):
         _incident(plan, world, random, rows, number)
     with transaction.atomic():
         return Counter(rows.write())
 
 
 def _incident(plan: Plan, world: World, random: Random, rows: Rows, number: int) -> None:
+    course = plan.course
     customer = world.customers[bisect(world.weights, random.random() * world.weights[-1])]
-    setting = Setting(world, customer, random, rows, Ids(plan.bases, number), plan.now)
-    opened_at = lives.opened_at(number, plan.count, plan.began, plan.now).replace(microsecond=0)
-    stays_open = number >= int(plan.count * 0.98) and number % 2 == 0
-    level = lives.level_at(plan.now - opened_at, random.random(), stays_open=stays_open)
+    setting = Setting(world, customer, random, rows, Ids(plan.bases, number), course.now)
+    opened_at, stays_open = course.opened_at(number).replace(microsecond=0), course.stays_open(number)
+    level = lives.level_at(course.now - opened_at, random.random(), stays_open=stays_open)
     story = Story(setting, plan.bases[Incident._meta.db_table] + number + 1, level, opened_at)
     lives.live(story, stays_open=stays_open)
-    _finish(story, plan.now)
+    _finish(story, course.now)
 
 
 def _finish(story: Story, now: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import accumulate
 from random import Random
 
@@ -18,6 +18,7 @@ from incidents.models import (
     Article,
     ArticleVersion,
     CommunicationPlan,
+    Shift,
     SLAPolicy,
     SLAPolicyVersion,
     SLATarget,
@@ -86,6 +87,7 @@ def build(size: Size, random: Random, began: datetime, now: datetime) -> World:
     versions = _policies(began)
     hashed = make_password(size.password)
     agents, managers = _staff(hashed, random, began)
+    _rota(agents, managers, now)
     organisations = _organisations(size.organisations, random, began)
     _plans(organisations, versions, calendars, random)
     subscribed = _subscriptions(organisations, services, random)
@@ -224,6 +226,24 @@ def _staff(hashed: str, random: Random, began: datetime) -> tuple[tuple[int, ...
         )
     managers = tuple(user.pk for user in found if user.staff_role in ("duty_manager", "head_of_support"))
     return tuple(user.pk for user in found), managers
+
+
+def _rota(agents: Sequence[int], managers: Sequence[int], now: datetime) -> None:
+    """Shifts of a week each, of the last year and the half-year to come, unless there is a rota already."""
+    if Shift.objects.exists():
+        return
+    monday = (now - timedelta(days=now.weekday())).replace(hour=7, minute=0, second=0)
+    Shift.objects.bulk_create(
+        Shift(
+            role=role,
+            person_id=people[week % len(people)],
+            backup_id=people[(week + 1) % len(people)],
+            from_at=monday + timedelta(weeks=week),
+            until_at=monday + timedelta(weeks=week + 1),
+        )
+        for role, people in (("on_call", agents[-20:]), ("duty_manager", managers))
+        for week in range(-52, 26)
+    )
 
 
 def _people(

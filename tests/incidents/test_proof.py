@@ -8,9 +8,8 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from incidents import actions, clockwork
+from incidents import actions, clockwork, proof
 from incidents.bridge_sweep import sweep_bridges
-from incidents.management.commands import verify_clocks
 from incidents.models import Clock, Incident, SupportPlan
 from incidents.sweep import sweep
 from tests.conftest import T0
@@ -124,20 +123,36 @@ def test_any_altered_column_of_any_row_turns_it_red(a1, a2, g1, m1):
 
 
 def test_a_sweep_while_it_proves_is_no_difference(a1, monkeypatch):
-    """The proof of a live product: the clockwork moves on while the rows are read one by one."""
+    """The proof of a live product: the clockwork moves on between the rows of incidents and those of clocks."""
     incident(a1, T0), incident(a1, T0)
-    seen = []
+    read, looked_again = proof._clocks, []
 
-    def differences_while_sweeping(made):
-        found = clockwork.differences(made)
-        seen.append(made.reference)
-        sweep(T0 + timedelta(hours=6 * len(seen)))
-        return found
+    def clocks_after_a_sweep(first, last):
+        sweep(T0 + timedelta(hours=6))
+        return read(first, last)
 
-    monkeypatch.setattr(verify_clocks, "differences", differences_while_sweeping)
+    def differences(made):
+        looked_again.append(made.reference)
+        return clockwork.differences(made)
+
+    monkeypatch.setattr(proof, "_clocks", clocks_after_a_sweep)
+    monkeypatch.setattr(proof, "differences", differences)
     out = StringIO()
     call_command("verify_clocks", stdout=out)
     assert "2 incidents replayed, 0 differences." in out.getvalue()
+    assert len(looked_again) == 2
+
+
+def test_every_batch_is_proven(a1, monkeypatch):
+    monkeypatch.setattr(proof, "BATCH", 2)
+    made = [incident(a1, T0) for _ in range(5)]
+    Incident.objects.filter(pk=made[-1].pk).update(next_due_at=T0)
+    Clock.objects.filter(incident=made[2], kind="first_response").delete()
+    out = StringIO()
+    with pytest.raises(CommandError):
+        call_command("verify_clocks", stdout=out)
+    assert "5 incidents replayed, 2 differences." in out.getvalue()
+    assert f"{made[2].reference} first_response/1/P1/1: missing" in out.getvalue()
 
 
 def test_sweeping_again_changes_nothing_and_mails_nothing(a1, g1):

@@ -226,3 +226,10 @@ def test_an_incident_never_takes_the_ids_of_the_next():
     assert max(taken) < Ids({}, 5).next(Message)
     with pytest.raises(ValueError, match="number 4"):
         mine.next(Message)
+
+
+@pytest.mark.django_db
+def test_as_many_stay_open_as_asked():
+    seed(200, open=80)
+    assert 150 <= Incident.objects.unresolved().count() <= 180
+    assert "200 incidents replayed, 0 differences." in proof()

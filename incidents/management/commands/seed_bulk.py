@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from incidents.bulk import tables, world
 from incidents.bulk.around import Around
+from incidents.bulk.lives import Course
 from incidents.bulk.seeding import CHUNK, Plan, taken_ids
 from incidents.models import Incident
 from portal import processes
@@ -34,6 +35,7 @@ class Command(BaseCommand):
         parser.add_argument("--incidents", type=int, default=1_000_000)
         parser.add_argument("--organisations", type=int, default=2_000)
         parser.add_argument("--people", type=int, default=20_000)
+        parser.add_argument("--open", type=float, default=1.0, help="How many of them are open, in percent.")
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument(
             "--now", type=datetime.fromisoformat, help="When the history ends (ISO, with zone)."
@@ -52,13 +54,14 @@ class Command(BaseCommand):
         with transaction.atomic():
             built = world.build(size, random, began, now)
         self.stdout.write(f"{size.organisations:,} organisations and {size.people:,} people are there.")
-        plan = Plan(options["incidents"], options["seed"], began, now, taken_ids())
+        course = Course(options["incidents"], began, now, options["open"] / 100)
+        plan = Plan(course, options["seed"], taken_ids())
         written = self.write(plan, built, options["jobs"])
-        written += Around(built, random, began, now).write(plan.count)
+        written += Around(built, random, began, now).write(plan.course.count)
         tables.set_sequences()
         self.index()
         tables.analyse()
-        self.report(written, time.monotonic() - started, plan.count)
+        self.report(written, time.monotonic() - started, plan.course.count)
 
     def refuse(self, options: dict[str, Any]) -> None:
         if not settings.DEBUG and not options["yes"]:
@@ -76,15 +79,15 @@ class Command(BaseCommand):
         started = said = time.monotonic()
         for written in self.chunks(plan, built, jobs):
             total += written
-            done = min(plan.count, done + CHUNK)
-            if time.monotonic() - said > EVERY or done == plan.count:
+            done = min(plan.course.count, done + CHUNK)
+            if time.monotonic() - said > EVERY or done == plan.course.count:
                 said = time.monotonic()
                 rate = done / (said - started)
-                self.stdout.write(f"{done:,} of {plan.count:,} incidents, {rate:,.0f} a second.")
+                self.stdout.write(f"{done:,} of {plan.course.count:,} incidents, {rate:,.0f} a second.")
         return total
 
     def chunks(self, plan: Plan, built: world.World, jobs: int) -> Iterator[Counter[str]]:
-        calls = ((plan, built, first) for first in range(0, plan.count, CHUNK))
+        calls = ((plan, built, first) for first in range(0, plan.course.count, CHUNK))
         return processes.each("incidents.bulk.seeding:write_chunk", calls, jobs)
 
     def index(self) -> None:
