@@ -11,6 +11,7 @@ class IncidentsConfig(AppConfig):
             audit_source,
             checks,
             erasure,
+            figures,
             leaving,
             notify,
             oncall,
@@ -32,6 +33,7 @@ class IncidentsConfig(AppConfig):
         audit_source.register()
         privacy_map.declare()
         erasure.register()
+        figures.register()
         scans.register()
         retention.declare()
         notify.register()

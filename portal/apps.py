@@ -15,6 +15,7 @@ class PortalConfig(AppConfig):
             announcement_events,
             audit_wires,
             deployment,  # noqa: F401 (its checks register themselves)
+            figures,
             privacy_map,
             retention_kinds,
             second_factor,
@@ -37,6 +38,7 @@ class PortalConfig(AppConfig):
         user_logged_in.connect(sessions.begin, dispatch_uid="sessions")
         checks.register(second_factor.staff_have_second_factors, checks.Tags.security, deploy=True)
         audit_wires.connect()
+        figures.register()
         privacy_map.declare()
         retention_kinds.declare()
         post_migrate.connect(install_append_only_triggers, dispatch_uid="append_only_triggers")

@@ -83,3 +83,17 @@ def release(messages: Iterable[OutboxMessage]) -> None:
 def ours(message: OutboxMessage) -> QuerySet[OutboxMessage]:
     """The row, if the claim that `message` came with still holds."""
     return OutboxMessage.objects.filter(pk=message.pk, state=State.CLAIMED, lease=message.lease)
+
+
+def lag(now: datetime) -> float:
+    """Seconds by which the message that is overdue the longest has not been attempted; 0 if none is.
+
+    Webhooks that were tried, or go where nothing is taken, do not count: that says nothing of this product.
+    """
+    waiting = OutboxMessage.objects.filter(
+        Q(channel=EMAIL) | Q(attempts=0, endpoint__failing_since=None),
+        state__in=[State.QUEUED, State.CLAIMED],
+        next_attempt_at__lte=now,
+    ).order_by("next_attempt_at")
+    oldest = waiting.values_list("next_attempt_at", flat=True).first()
+    return (now - oldest).total_seconds() if oldest else 0.0

@@ -83,6 +83,7 @@ def _same(message: OutboxMessage, channel: str, now: datetime) -> OutboxMessage:
         collapse_key=message.collapse_key,
         is_automatic=message.is_automatic,
         priority=message.priority,
+        request_id=message.request_id,
         created_at=now,
         next_attempt_at=now,
     )

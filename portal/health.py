@@ -1,21 +1,20 @@
 """Does the process live (`/healthz`), can the promise be kept (`/readyz`), and in figures (`/metrics`)?
 
 All three answer from the web process alone and need no worker. Answers name no address, no password and
-no error text of a driver. Rooms add their own figures with `register_gauge`.
+no error text of a driver. Rooms add their own figures with `portal.metrics.register_gauge`.
 """
 
 from __future__ import annotations
 
 import socket
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.db import Error, connection
-from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from django.utils import timezone
@@ -24,13 +23,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from portal import heartbeat, outbox, restored
-from portal.models import Heartbeat, OutboxMessage
+from portal.metrics import Gauge, Pairs, exposition, register_gauge
 
 SWEEP = "clocks"  # the heartbeat that the sweep of the clocks leaves
 BROKER_TIMEOUT_SECONDS = 1
 _BROKER_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671, "pyamqp": 5672}
-
-Labels = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -39,23 +36,6 @@ class Check:
 
     ok: bool
     detail: str
-
-
-@dataclass(frozen=True)
-class Gauge:
-    """A figure of `/metrics`: `read(now)` yields (labels, value) pairs at the time of asking."""
-
-    name: str
-    help: str
-    read: Callable[[datetime], Iterable[tuple[Labels, float]]]
-
-
-_gauges: dict[str, Gauge] = {}
-
-
-def register_gauge(gauge: Gauge) -> None:
-    """Show `gauge` in `/metrics`, in place of one of the same name. For an app's ready()."""
-    _gauges[gauge.name] = gauge
 
 
 @require_safe
@@ -89,9 +69,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
             headers={"WWW-Authenticate": "Bearer"},
         )
     try:
-        figures, status = _exposition(timezone.now()), 200
+        figures, status = exposition(timezone.now()), 200
     except Error:
-        figures, status = "# the database does not answer\n", 503
+        figures, status = b"# the database does not answer\n", 503
     return HttpResponse(figures, status=status, content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -179,38 +159,11 @@ def _asked(check: Callable[[datetime], Check], now: datetime) -> Check:
         return Check(False, "unknown: the database does not answer")
 
 
-def _exposition(now: datetime) -> str:
-    """Prometheus' text format: HELP, TYPE and one line for each pair."""
-    lines = []
-    for gauge in _gauges.values():
-        lines += [f"# HELP {gauge.name} {gauge.help}", f"# TYPE {gauge.name} gauge"]
-        lines += [f"{gauge.name}{_labels(labels)} {value}" for labels, value in gauge.read(now)]
-    return "\n".join(lines) + "\n"
+def _verdicts(now: datetime) -> Pairs:
+    return [({"check": name}, float(check.ok)) for name, check in readiness(now).items()]
 
 
-def _labels(labels: Labels) -> str:
-    escape = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
-    pairs = ",".join(f'{name}="{value.translate(escape)}"' for name, value in labels.items())
-    return f"{{{pairs}}}" if pairs else ""
-
-
-def _outbox_by_state(now: datetime) -> Iterable[tuple[Labels, float]]:
-    counted = dict(OutboxMessage.objects.order_by().values_list("state").annotate(Count("pk")))
-    return [({"state": state}, counted.get(state, 0)) for state in OutboxMessage.State.values]
-
-
-def _outbox_lag(now: datetime) -> Iterable[tuple[Labels, float]]:
-    return [({}, outbox.lag(now))]
-
-
-def _heartbeat_ages(now: datetime) -> Iterable[tuple[Labels, float]]:
-    beats = Heartbeat.objects.order_by("name")
-    return [({"name": beat.name}, max(0.0, (now - beat.beat_at).total_seconds())) for beat in beats]
-
-
-register_gauge(Gauge("portal_outbox_messages", "Outbox messages by state.", _outbox_by_state))
-register_gauge(Gauge("portal_outbox_lag_seconds", "How long the oldest due message is overdue.", _outbox_lag))
-register_gauge(Gauge("portal_heartbeat_age_seconds", "Seconds since the clockwork ran.", _heartbeat_ages))
+register_gauge(Gauge("portal_ready", "1 for each check of /readyz that is in order, else 0.", _verdicts))
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),

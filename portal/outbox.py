@@ -25,6 +25,8 @@ from portal import endpoint_health, fallback, lanes, restored, wakeups
 from portal.channels import chat, email, webhook
 from portal.channels.base import EMAIL, WEBHOOK, Gone, Permanent, Rendered, Sent, Temporary, one_line
 from portal.claims import claim, claim_webhooks, due, lease_until, ours, release
+from portal.claims import lag as lag
+from portal.delivery_log import note_outcome
 from portal.endpoint_health import Timed
 from portal.endpoints import endpoint_of
 from portal.fallback import ENDS
@@ -34,6 +36,7 @@ from portal.message_kinds import MessageKind as MessageKind
 from portal.message_kinds import register as register
 from portal.models import Endpoint, OutboxMessage, StaffRole, User
 from portal.queueing import enqueue as enqueue
+from portal.request_ids import bound
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +105,8 @@ def _sweep_webhooks(now: datetime, ends: datetime, report: SweepReport) -> None:
             if not messages:
                 return
             for message in messages:
-                ready = _prepare(message, report, max(now, timezone.now()))
+                with bound(message.request_id):
+                    ready = _prepare(message, report, max(now, timezone.now()))
                 if ready is not None:
                     free -= 1
                     call = Timed(partial(poster.send, *chat.in_thread(*ready)))
@@ -111,7 +115,8 @@ def _sweep_webhooks(now: datetime, ends: datetime, report: SweepReport) -> None:
     def conclude(job: tuple[OutboxMessage, Timed], attempt: Callable[[], Sent]) -> None:
         message, call = job
         try:
-            _conclude(message, attempt, report, max(now, timezone.now()), call)
+            with bound(message.request_id):
+                _conclude(message, attempt, report, max(now, timezone.now()), call)
         except Exception:  # the database refused; the lease ends, and the others go now
             logger.exception("outbox message %s is left to a later sweep", message.pk)
 
@@ -150,9 +155,10 @@ def _deliver_all(
 
 def deliver(message: OutboxMessage, mailer: email.Mailer, report: SweepReport, now: datetime) -> None:
     """Send one claimed mail, or drop, retry or set it aside with the reason."""
-    ready = _prepare(message, report, now)
-    if ready is not None:
-        _conclude(ready[0], partial(mailer.send, *ready), report, now)
+    with bound(message.request_id):
+        ready = _prepare(message, report, now)
+        if ready is not None:
+            _conclude(ready[0], partial(mailer.send, *ready), report, now)
 
 
 def _prepare(
@@ -244,15 +250,17 @@ def _fail_by(message: OutboxMessage, error: Exception, now: datetime, report: Sw
 
 def _finish(message: OutboxMessage, **columns: Any) -> int:
     """Write the outcome if the row is still ours; 1 if it was."""
-    return ours(message).update(lease=None, lease_until=None, **columns)
+    done = ours(message).update(lease=None, lease_until=None, **columns)
+    return note_outcome(message, columns["state"], done)
 
 
 def _accepted(message: OutboxMessage, sent: Sent, now: datetime) -> int:
     """Sent is sent, whoever may hold the row by now; 1 if nobody had noted it before."""
     row = OutboxMessage.objects.filter(pk=message.pk).exclude(state=State.SENT)
-    return row.update(
+    done = row.update(
         state=State.SENT, state_reason="", sent_at=now, lease=None, lease_until=None, **sent.columns
     )
+    return note_outcome(message, State.SENT, done)
 
 
 def _fail(
@@ -368,20 +376,6 @@ def _again(message: OutboxMessage, allowed: Q, now: datetime, **columns: Any) ->
     if done:
         wakeups.on_commit(message.channel)
     return bool(done)
-
-
-def lag(now: datetime) -> float:
-    """Seconds by which the message that is overdue the longest has not been attempted; 0 if none is.
-
-    Webhooks that were tried, or go where nothing is taken, do not count: that says nothing of this product.
-    """
-    waiting = OutboxMessage.objects.filter(
-        Q(channel=EMAIL) | Q(attempts=0, endpoint__failing_since=None),
-        state__in=[State.QUEUED, State.CLAIMED],
-        next_attempt_at__lte=now,
-    ).order_by("next_attempt_at")
-    oldest = waiting.values_list("next_attempt_at", flat=True).first()
-    return (now - oldest).total_seconds() if oldest else 0.0
 
 
 # --- what did not arrive ---

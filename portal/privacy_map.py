@@ -125,7 +125,7 @@ def _messages() -> None:
         who="recipient",
         clear="address text html headers answer state_reason",
         scrub="subject facts",
-        plain="kind channel next_channels instead subject_key dedupe_key collapse_key message_id",
+        plain="kind channel next_channels instead subject_key dedupe_key collapse_key message_id request_id",
     )
     table("portal.DeliveryAttempt", scrub="answer")
     table(

@@ -9,6 +9,7 @@ from typing import Any
 from portal import wakeups
 from portal.channels.base import EMAIL, WEBHOOK
 from portal.models import Endpoint, OutboxMessage, User
+from portal.request_ids import current_id
 
 
 def enqueue(
@@ -57,7 +58,8 @@ def enqueue(
 
 
 def queue(message: OutboxMessage) -> bool:
-    """Write a row that is not saved yet; False if its dedupe key was queued before."""
+    """Write a row that is not saved yet; False if its dedupe key was queued before. It bears the id of the work at hand."""
+    message.request_id = message.request_id or current_id()
     OutboxMessage.objects.bulk_create([message], ignore_conflicts=True)
     rows = OutboxMessage.objects.filter(dedupe_key=message.dedupe_key, message_id=message.message_id)
     if not rows.exists():

@@ -76,6 +76,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "portal.request_watch.request_watch",  # the outermost: what the others refuse is counted and told, too
     "portal.middleware.machines_come_by_https",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",  # before the static files: they bear the policy, too
@@ -459,6 +460,10 @@ if TRUSTED_PROXY_COUNT:
 PUBLIC_STATUS = env.bool("PUBLIC_STATUS", default=False)
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
+# json: one object a line, for machines; line: for people. Both without secrets.
+LOG_FORMAT = env.str("LOG_FORMAT", default="line" if DEBUG else "json")
+if LOG_FORMAT not in ("json", "line"):
+    raise ImproperlyConfigured("LOG_FORMAT is json or line.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -466,18 +471,22 @@ LOGGING = {
         "line": {
             "()": "portal.logs.SafeFormatter",
             "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
-        }
+        },
+        "json": {"()": "portal.logs.JsonFormatter"},
     },
     "filters": {"tokens": {"()": "portal.logs.HideTokens"}},
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "stream": sys.stderr,
-            "formatter": "line",
+            "formatter": LOG_FORMAT,
         }
     },
     "loggers": {
         "kombu.connection": {"level": "ERROR"},
+        "celery.beat": {"level": "WARNING"},  # these three say each few seconds that nothing was due
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
         "django.request": {"filters": ["tokens"]},  # these two name the address that was asked for
         "django.server": {"filters": ["tokens"]},
     },

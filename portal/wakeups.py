@@ -10,6 +10,7 @@ from celery import Signature, Task, current_app
 from django.db import connection, transaction
 
 from portal.channels.base import WEBHOOK
+from portal.request_ids import NAME, current_id
 
 logger = logging.getLogger(__name__)
 PAUSE_SECONDS = 15
@@ -60,7 +61,7 @@ def _wake(task: Task | Signature) -> None:
     if time.monotonic() < Broker.is_spared_until:
         return
     try:
-        task.apply_async(retry=False, expires=60)
+        task.apply_async(retry=False, expires=60, headers={NAME: current_id()})
     except Exception as error:  # whatever a broker's client raises: the next sweep sends all the same
         Broker.is_spared_until = time.monotonic() + PAUSE_SECONDS
         logger.warning("could not wake a worker (%s); the next sweep delivers", error)

@@ -62,7 +62,12 @@ class Clock(models.Model):
                 fields=["attention_at"],
                 name="clock_attention",
                 condition=models.Q(attention_at__isnull=False),
-            )
+            ),
+            models.Index(
+                fields=["breached_at"],
+                name="clock_breached",
+                condition=models.Q(breached_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -19,6 +19,7 @@ from django.core.validators import validate_email
 from portal.channels import smtp
 from portal.channels.base import EMAIL, CalendarPart, Permanent, Rendered, Sent, Temporary, one_line
 from portal.models import OutboxMessage
+from portal.request_ids import HEADER
 
 INLINER = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=True)
 BOUNCE = re.compile(r"bounce\+([0-9a-f]{32})@(.+)")
@@ -48,6 +49,8 @@ def headers_of(message: OutboxMessage, rendered: Rendered) -> dict[str, str]:
     if message.is_automatic:
         headers["Auto-Submitted"] = "auto-generated"
         headers["X-Auto-Response-Suppress"] = "All"
+    if message.request_id:
+        headers[HEADER] = message.request_id
     return headers | {name: one_line(value, 900) for name, value in rendered.headers.items()}
 
 

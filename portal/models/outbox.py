@@ -97,6 +97,15 @@ class OutboxMessage(models.Model):
         help_text=_("When it was set aside, or bounced after it was sent."),
     )
     is_unreached_handled = models.BooleanField(default=False, editable=False)
+    request_id = models.CharField(
+        _("request"),
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",  # code from before the column writes rows without it
+        editable=False,
+        help_text=_("The id of the request that caused it, as it stands in the logs."),
+    )
 
     class Meta(TypedModelMeta):
         ordering = ["-created_at", "-pk"]

@@ -312,6 +312,7 @@ def test_a_line_without_a_secret_stays_as_it_is(line):
 
 def test_every_line_of_the_product_goes_by_the_safe_formatter():
     for handler in settings.LOGGING["handlers"].values():
-        assert settings.LOGGING["formatters"][handler["formatter"]]["()"] == "portal.logs.SafeFormatter"
+        formatter = settings.LOGGING["formatters"][handler["formatter"]]["()"]
+        assert formatter in ("portal.logs.SafeFormatter", "portal.logs.JsonFormatter")
     for name in ("django.request", "django.server"):
         assert "tokens" in settings.LOGGING["loggers"][name]["filters"]
