@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
-from incidents.bulk.story import Event, Story
+from incidents.bulk.setting import Event
+from incidents.bulk.story import Story
 from incidents.models import Incident, Watcher
 from portal.models import OutboxMessage, ServiceImpact
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from incidents.bulk.analyses import publish_rca
-from incidents.bulk.story import NotYet, Story
+from incidents.bulk.setting import NotYet
+from incidents.bulk.story import Story
 
 UPDATE_EVERY = {"P1": 30, "P2": 240}  # minutes, as the standard's targets
 

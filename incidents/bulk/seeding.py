@@ -19,7 +19,8 @@ from incidents.bulk.analyses import owe_rca
 from incidents.bulk.beside import write_beside
 from incidents.bulk.clocks import replay, write_clocks
 from incidents.bulk.lives import Course
-from incidents.bulk.story import Ids, Setting, Story
+from incidents.bulk.setting import Ids, Setting
+from incidents.bulk.story import Story
 from incidents.bulk.tables import Rows
 from incidents.bulk.world import World
 from incidents.models import (

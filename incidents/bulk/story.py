@@ -7,16 +7,11 @@ A verb that would lie after `now` raises `NotYet`, so a life that begins shortly
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from random import Random
 from typing import Any
 
-from django.db import models
-
 from incidents.bulk import words
-from incidents.bulk.tables import Rows
-from incidents.bulk.world import Customer, World
+from incidents.bulk.setting import Event, NotYet, Setting
 from incidents.models import (
     ActionPlan,
     ActionPlanStep,
@@ -31,55 +26,7 @@ from incidents.models.incident import REFERENCE_OFFSET
 from incidents.models.timeline import PAYLOADS, IncidentEvent
 from incidents.revisions import QUIET
 
-STRIDE = 64  # ids of an incident's own rows: so many are kept free for each, whoever writes them
 REMINDER, CLOSING = timedelta(days=3), timedelta(days=5)
-
-
-class NotYet(Exception):
-    """The life goes on after the present; it stops here."""
-
-
-@dataclass(slots=True)
-class Event:
-    """One fact, as `incidents.models.facts.as_fact` reads it."""
-
-    pk: int
-    kind: str
-    by: int | None
-    channel: str
-    at: datetime
-    recorded_at: datetime
-    payload: dict[str, Any]
-
-
-class Ids:
-    """Ids of the rows of the incident with this number: the same whoever writes them, and in whatever order."""
-
-    def __init__(self, bases: dict[str, int], number: int) -> None:
-        self.bases, self.number = bases, number
-        self.used: dict[type[models.Model], int] = {}
-
-    def next(self, model: type[models.Model]) -> int:
-        """The next id of a table. ValueError once an incident needs more of them than are kept free."""
-        used = self.used.get(model, 0)
-        if used >= STRIDE:
-            raise ValueError(
-                f"More than {STRIDE} rows of {model.__name__} for incident number {self.number}."
-            )
-        self.used[model] = used + 1
-        return self.bases.get(model._meta.db_table, 0) + self.number * STRIDE + used + 1
-
-
-@dataclass
-class Setting:
-    """Where a life takes place: the world, the organisation, and the dice."""
-
-    world: World
-    customer: Customer
-    random: Random
-    rows: Rows
-    ids: Ids
-    now: datetime
 
 
 class Story:

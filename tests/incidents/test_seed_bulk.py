@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from incidents import actions, rules
 from incidents.bulk.clocks import forget_promises
-from incidents.bulk.story import STRIDE, Ids
+from incidents.bulk.setting import STRIDE, Ids
 from incidents.models import RCA, Clock, Incident, IncidentEvent, Message, RCAEvent
 from incidents.sweep import sweep
 from maintenance.models import MaintenanceWindow, WindowEvent
