@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from portal import endpoint_health, fallback, lanes, restored, wakeups
+from portal import endpoint_health, fallback, lanes, restored, stopping, wakeups
 from portal.channels import chat, email, webhook
 from portal.channels.base import EMAIL, WEBHOOK, Gone, Permanent, Rendered, Sent, Temporary, one_line
 from portal.claims import claim, claim_webhooks, due, lease_until, ours, release
@@ -47,6 +47,9 @@ GIVE_UP_AFTER = timedelta(hours=24)
 PATIENT_BACKOFF_SECONDS = (5, 300, 1800, 7200, 18000, 36000)
 PATIENT_GIVE_UP_AFTER = timedelta(days=3)
 RENDER_TRIES = 3
+LOOK_AGAIN_AFTER = timedelta(
+    seconds=5
+)  # a slow mail server: what became urgent goes before the rest of a batch
 UNDER_WAY = "an attempt is under way"
 STOPPED = "the worker stopped during the attempt"
 NOBODY_ANSWERS = "its receiver does not answer"
@@ -83,13 +86,18 @@ def sweep(
     return report
 
 
+def _goes_on(ends: datetime) -> bool:
+    return timezone.now() < ends and not stopping.is_asked()
+
+
 def _sweep_mails(now: datetime, ends: datetime, report: SweepReport) -> None:
     with email.Mailer() as mailer:
-        while timezone.now() < ends and not mailer.is_away:
+        while _goes_on(ends) and not mailer.is_away:
             messages = claim(max(now, timezone.now()))
             if not messages:
                 break
-            _deliver_all(messages, mailer, report, now=now, ends=ends)
+            soon = min(ends, timezone.now() + LOOK_AGAIN_AFTER)
+            _deliver_all(messages, mailer, report, now=now, ends=soon)
     if mailer.is_away:
         later = max(now, timezone.now())
         fallback.fall_back_untried(OutboxMessage.objects.filter(due(later), channel=EMAIL), later)
@@ -100,7 +108,7 @@ def _sweep_webhooks(now: datetime, ends: datetime, report: SweepReport) -> None:
     poster = webhook.Poster()
 
     def take(free: int) -> Iterator[tuple[tuple[OutboxMessage, Timed], Callable[[], Sent]]]:
-        while free and timezone.now() < ends:
+        while free and _goes_on(ends):
             messages = claim_webhooks(max(now, timezone.now()), free, poster.away)
             if not messages:
                 return
@@ -143,7 +151,7 @@ def _deliver_all(
     """Send the claimed messages; give back at once those that time or the mail server leaves over."""
     waiting = list(messages)
     try:
-        while waiting and timezone.now() < ends and not mailer.is_away:
+        while waiting and _goes_on(ends) and not mailer.is_away:
             message = waiting.pop(0)
             try:
                 deliver(message, mailer, report, max(now, timezone.now()))

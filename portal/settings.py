@@ -121,6 +121,9 @@ TEMPLATES = [
     },
 ]
 
+# Of one process, web or worker. Of a worker more than the turns of its work (portal/turns.py) can hold together.
+THREADS = env.int("THREADS", default=24)
+
 # --- Database -----------------------------------------------------------------------------------
 
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'portal.sqlite3'}")}
@@ -133,14 +136,22 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # a database that was restarted costs nobody a request
-if not DATABASES["default"]["ENGINE"].endswith("sqlite3") and env.bool("DATABASE_POOL", default=True):
-    DATABASES["default"].setdefault("OPTIONS", {}).update(  # beside those of the address, such as sslmode
-        pool={
+    _options = DATABASES["default"].setdefault("OPTIONS", {})  # beside those of the address, such as sslmode
+    # What takes longer is cut off: in web processes, and in migrations that would wait for a lock. 0: nothing is.
+    _limits = {
+        "statement_timeout": env.int("DATABASE_STATEMENT_TIMEOUT_SECONDS", default=0),
+        "lock_timeout": env.int("DATABASE_LOCK_TIMEOUT_SECONDS", default=0),
+    }
+    _said = [f"-c {name}={seconds}s" for name, seconds in _limits.items() if seconds]
+    if _said:
+        _options["options"] = " ".join([_options.get("options", ""), *_said]).strip()
+    if env.bool("DATABASE_POOL", default=True):
+        _options["pool"] = {
             "min_size": env.int("DATABASE_POOL_MIN", default=1),
-            "max_size": env.int("DATABASE_POOL_MAX", default=8),
+            # A thread holds one at most while it works, and lanes hold none: with so many, none waits for another.
+            "max_size": env.int("DATABASE_POOL_MAX", default=THREADS),
             "timeout": 20,
         }
-    )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- People and sign-in -------------------------------------------------------------------------
@@ -298,6 +309,11 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_CONCURRENCY = THREADS
+# How long a worker that is told to end may finish what it is at; less than whoever tells it waits until it kills.
+WORKER_STOP_SECONDS = env.float("WORKER_STOP_SECONDS", default=30.0)
+CELERY_BEAT_SCHEDULER = "portal.clockwork:Clockwork"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "clockwork-schedule")
 CELERY_TASK_PUBLISH_RETRY = False
 if CELERY_BROKER_URL.startswith("filesystem"):

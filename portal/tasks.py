@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 from celery import shared_task
 from django.utils import timezone
 
@@ -18,59 +16,55 @@ from portal import (
     tokens,
 )
 from portal.channels.base import EMAIL, WEBHOOK
-
-# A mail server that hangs would hold every thread of a worker; these many may wait for it, the others
-# serve webhooks and clocks.
-TURNS = {EMAIL: threading.Semaphore(2), WEBHOOK: threading.Semaphore(1)}
+from portal.turns import in_turns
 
 
 @shared_task
+@in_turns("mails out", 2)
 def sweep_outbox() -> str:
-    return _sweep(EMAIL)
+    return str(outbox.sweep(timezone.now(), channel=EMAIL))
 
 
 @shared_task
+@in_turns("mails out", 2)
 def deliver_outbox() -> str:
     """The nudge after a commit: the same sweep, at once."""
-    return _sweep(EMAIL)
+    return str(outbox.sweep(timezone.now(), channel=EMAIL))
 
 
 @shared_task
+@in_turns("webhooks")
 def sweep_webhooks() -> str:
     """By the clockwork and by the nudge after a commit: webhooks never wait for mails."""
-    return _sweep(WEBHOOK)
-
-
-def _sweep(channel: str) -> str:
-    if not TURNS[channel].acquire(blocking=False):
-        return "others are at it"
-    try:
-        return str(outbox.sweep(timezone.now(), channel=channel))
-    finally:
-        TURNS[channel].release()
+    return str(outbox.sweep(timezone.now(), channel=WEBHOOK))
 
 
 @shared_task
+@in_turns("calendars")
 def extend_calendars() -> int:
     return calendars.extend_all(timezone.now())
 
 
 @shared_task
+@in_turns("service status")
 def tell_status() -> int:
     return status_mails.tell_status(timezone.now())
 
 
 @shared_task
+@in_turns("announcements")
 def publish_announcements() -> int:
     return announcing.publish_due(timezone.now())
 
 
 @shared_task
+@in_turns("audit")
 def seal_audit() -> int:
     return audit_seal.seal_all(timezone.now())
 
 
 @shared_task
+@in_turns("API")
 def purge_api() -> int:
     """Answers that nobody repeats any more, and tokens that expired long ago."""
     now = timezone.now()
@@ -78,5 +72,6 @@ def purge_api() -> int:
 
 
 @shared_task
+@in_turns("retention")
 def run_retention() -> dict[str, int]:
     return retention.sweep(timezone.now())

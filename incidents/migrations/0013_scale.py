@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.db import migrations, models
 
-from portal.migrating import AddIndexGently
+from portal.online import AddIndexOnline
 
 
 class Migration(migrations.Migration):
@@ -17,19 +17,19 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        AddIndexGently(
+        AddIndexOnline(
             model_name='incident',
             index=models.Index(condition=models.Q(('status__in', ['reported', 'acknowledged', 'in_progress', 'waiting_for_customer'])), fields=['organisation', 'next_due_at'], name='incident_open_of'),
         ),
-        AddIndexGently(
+        AddIndexOnline(
             model_name='incident',
             index=models.Index(condition=models.Q(('status__in', ['waiting_for_customer', 'resolved'])), fields=['organisation', 'last_changed_at'], name='incident_waits_for'),
         ),
-        AddIndexGently(
+        AddIndexOnline(
             model_name='incident',
             index=models.Index(condition=models.Q(('status', 'closed')), fields=['organisation', '-closed_at'], name='incident_closed_of'),
         ),
-        AddIndexGently(
+        AddIndexOnline(
             model_name='incident',
             index=models.Index(condition=models.Q(('major_at__isnull', False)), fields=['-id'], name='incident_major'),
         ),

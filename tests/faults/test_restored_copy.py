@@ -1,7 +1,6 @@
 """A backup made under load, restored in another place: equal, proven, and silent until it is released.
 
-On PostgreSQL by pg_dump and pg_restore into a new database; on SQLite by its own backup into another file.
-Files are copied after the rows, so that each row has its file.
+By deploy/backup.sh and deploy/restore.sh: on PostgreSQL into a new database, on SQLite into another file.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -83,26 +81,33 @@ def surroundings(folder: Path, port: int, database: dict[str, str]) -> dict[str,
     }  # fmt: skip
 
 
-def back_up(url: str, target: Path) -> None:
-    """One consistent state of the database, while others write."""
-    if url.startswith("sqlite"):
-        with sqlite3.connect(url.removeprefix("sqlite:///")) as source, sqlite3.connect(target) as copy:
-            source.backup(copy)
-        return
-    subprocess.run(["pg_dump", "-Fc", "-f", str(target), url], check=True, timeout=300)
+def script(environment, name, place):
+    return subprocess.run(
+        [ROOT / "deploy" / name, str(place)], env=environment, capture_output=True, text=True, timeout=300
+    )
 
 
-def restore(url: str, backup: Path, place: Path) -> str:
-    """The backup in a new database; its address."""
+def back_up(environment, folder: Path) -> Path:
+    """As docs/production.md has it, while others write."""
+    done = script(environment, "backup.sh", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Path(done.stdout.strip())
+
+
+def restore(environment, backup: Path) -> None:
+    done = script(environment, "restore.sh", backup)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "release_outbox" in done.stdout
+
+
+def empty_place(url: str, folder: Path) -> str:
+    """The address of a database that has no table yet."""
     if url.startswith("sqlite"):
-        shutil.copy(backup, place)
-        return f"sqlite:///{place}"
+        return f"sqlite:///{folder / 'restored.sqlite3'}"
     name = f"restored_{os.getpid()}_{free_port()}"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-    address = f"{url.rsplit('/', 1)[0]}/{name}"
-    subprocess.run(["pg_restore", "--no-owner", "-d", address, str(backup)], check=True, timeout=300)
-    return address
+    return f"{url.rsplit('/', 1)[0]}/{name}"
 
 
 def dropped(url: str) -> None:
@@ -122,19 +127,34 @@ def test_a_restored_copy_is_equal_and_mails_nobody_until_it_is_released(tmp_path
         filing = process([sys.executable, "-c", FILING], original)
         time.sleep(8)
         started = time.monotonic()
-        back_up(database["DATABASE_URL"], tmp_path / "backup")
-        shutil.copytree(tmp_path / "var" / "uploads", tmp_path / "copy" / "uploads")
+        backup = back_up(original, tmp_path / "backups")
         took = time.monotonic() - started
         time.sleep(1)
         filing.send_signal(signal.SIGKILL)
         filing.wait()
-        address = restore(database["DATABASE_URL"], tmp_path / "backup", tmp_path / "restored.sqlite3")
+        address = empty_place(database["DATABASE_URL"], tmp_path)
         try:
             copy = surroundings(tmp_path / "copy", port, {"DATABASE_URL": address})
+            damaged(backup, copy, tmp_path / "damaged")
+            started = time.monotonic()
+            restore(copy, backup)
+            restored_in = time.monotonic() - started
+            refused = script(copy, "restore.sh", backup)
+            assert (refused.returncode, "Nothing was changed" in refused.stderr) == (1, True)
             compared_and_silent(original, copy, inbox, port)
         finally:
             dropped(address)
-        print(f"backed up under load in {took:.1f}s")
+        print(f"backed up under load in {took:.1f}s, restored in {restored_in:.1f}s")
+
+
+def damaged(backup: Path, environment, place: Path) -> None:
+    """One byte less: nothing of it is restored."""
+    shutil.copytree(backup, place)
+    files = place / "files.tar"
+    files.write_bytes(files.read_bytes()[:-1])
+    refused = script(environment, "restore.sh", place)
+    assert (refused.returncode, "damaged" in refused.stderr) == (1, True)
+    assert not (Path(environment["VAR_DIR"]) / "uploads").exists()
 
 
 def compared_and_silent(original, copy, inbox, port):
@@ -145,6 +165,7 @@ def compared_and_silent(original, copy, inbox, port):
     assert int(waiting.strip().rstrip("]")) > 0
     assert "Load" in rows
     run(copy, "manage.py", "verify_clocks")
+    run(copy, "manage.py", "verify_audit")
     sink = process([sys.executable, "-m", "tests.smtp_sink", "--port", str(port), "--dir", str(inbox)])
     try:
         assert sink.stdout.readline().strip() == b"ready"

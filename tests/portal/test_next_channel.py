@@ -10,7 +10,7 @@ from aiosmtpd.controller import Controller
 from django.db import OperationalError, transaction
 
 from incidents.models import SupportPlan
-from portal import fallback, heartbeat, outbox, queueing, tasks, wakeups
+from portal import fallback, heartbeat, outbox, queueing, tasks, turns, wakeups
 from portal.channels import email, webhook
 from portal.channels.base import Permanent, Rendered, Temporary
 from portal.endpoints import channel_of, endpoint_of
@@ -565,7 +565,7 @@ def test_no_more_than_two_threads_of_a_worker_wait_for_a_mail_server(g1, pager, 
     tasks.sweep_outbox()
     assert found[:3] == ["hangs", "hangs", "others are at it"]
     assert states() == {"post": "sent"}
-    with tasks.TURNS["email"], tasks.TURNS["email"]:
+    with turns.TURNS["mails out"], turns.TURNS["mails out"]:
         assert tasks.sweep_outbox() == "others are at it"
     assert tasks.sweep_outbox() != "others are at it"
 

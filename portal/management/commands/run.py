@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import sys
 import time
@@ -15,13 +16,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection
 
 from portal.models import Organisation
-from portal.supervisor import Child, Supervisor
+from portal.supervisor import GRACE_SECONDS, Child, Supervisor
 
 DATABASE_WAIT_SECONDS = 30
 DEFAULT_PORT = 8000
-# One worker serves all queues here: two of its threads may wait for a mail server, one for webhooks
-# (portal/tasks.py) and one for a mailbox; the others are the clocks'.
-WORKER_THREADS = 6
 LAST_PORT = 65535
 
 
@@ -110,6 +108,7 @@ class Command(BaseCommand):
         python = [sys.executable, "-m"]
         celery = [*python, "celery", "-A", "portal"]
         schedule = settings.CELERY_BEAT_SCHEDULE_FILENAME
+        os.environ.setdefault("WORKER_STOP_SECONDS", str(GRACE_SECONDS - 2))
         return [
             Child("web", [*python, "gunicorn", "portal.wsgi", *self.gunicorn(port)]),
             Child(
@@ -117,10 +116,6 @@ class Command(BaseCommand):
                 [
                     *celery,
                     "worker",
-                    "-P",
-                    "threads",
-                    "-c",
-                    str(WORKER_THREADS),
                     "-l",
                     "WARNING",
                     "--without-mingle",
