@@ -95,7 +95,7 @@ class ProblemSchema(AutoSchema):
 
     def get_paginated_name(self, serializer_name: str) -> str:
         """An array below an object is another shape than a list in pages."""
-        pages = self.view.pagination_class
+        pages: Any = getattr(self.view, "pagination_class", None)
         is_array = pages.get_paginated_response is Nested.get_paginated_response
         return f"{serializer_name}Array" if is_array else super().get_paginated_name(serializer_name)
 
@@ -103,8 +103,9 @@ class ProblemSchema(AutoSchema):
         """Of a list of objects also how many they may be."""
         found = super()._map_serializer_field(field, direction, bypass_extensions)
         if direction == "request" and isinstance(field, serializers.ListSerializer):
-            fewest = field.min_length or int(not field.allow_empty)
-            bounds = {"minItems": fewest or None, "maxItems": field.max_length}
+            listed: Any = field
+            fewest = listed.min_length or int(not listed.allow_empty)
+            bounds = {"minItems": fewest or None, "maxItems": listed.max_length}
             found |= {name: bound for name, bound in bounds.items() if bound is not None}
         return found
 

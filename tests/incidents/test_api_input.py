@@ -117,6 +117,7 @@ def raw(client, address, body, kind="application/json", method="POST", **more):
         ('{"\\ud800": "x"}', "application/json", 400),
         ('{"text": ' + "[" * 100_000, "application/json", 400),
         ('{"text": ' + "9" * 10_000 + "}", "application/json", 400),
+        ('{"text": "' + "x" * 6_000_000 + '"}', "application/json", 413),
         ("text=x", "text/plain", 415),
         ("<a/>", "application/xml", 415),
         ("text=x", "", 415),

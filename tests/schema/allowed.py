@@ -35,7 +35,7 @@ RULES = [
         ),
         ("^Say who takes over", "incidents of theirs are open"),
         (
-            "^The end must come after the start|^Give the new date, or is_shipped|^Only Slack and Mattermost use"
+            "^The end must come after the start|^Give the new date, or is_shipped|^Give a state, a new date|^Only Slack and Mattermost use"
             "|^Choose at least one event|^This service cannot be used|^With an access token, say",
             "a rule between two fields",
         ),
