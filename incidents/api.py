@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import exceptions, mixins, serializers, status, viewsets
 from rest_framework.decorators import action
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -427,7 +428,7 @@ class IncidentViewSet(OutageNouns, PeopleNouns, mixins.ListModelMixin, mixins.Re
     @extend_schema(
         methods=["POST"], request={"multipart/form-data": shapes.UploadSerializer}, responses=CREATED
     )
-    @action(detail=True, methods=["get", "post"], pagination_class=Nested)
+    @action(detail=True, methods=["get", "post"], pagination_class=Nested, parser_classes=[MultiPartParser])
     def attachments(self, request: Request, reference: str) -> Response:
         incident = self.get_object()
         if request.method == "POST":

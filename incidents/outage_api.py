@@ -83,8 +83,7 @@ class OutageNouns:
             outcome = actions.attach_children(incident, named, **self.common())
             self.open_for(incident, organisations, data.get("title", ""), outcome)
         elif organisations:
-            words = _("Open the outage first, then tell organisations of it.")
-            raise exceptions.ValidationError({"organisations": [words]})
+            raise Conflict(_("Open the outage first, then tell organisations of it."))
         else:
             parent, outcome = self.open_above(incident, named, data)
         told = {"reference": parent.reference} | outcome_json(outcome)
@@ -157,8 +156,7 @@ class OutageNouns:
         if not data.pop("is_for_children"):
             return self.act(incident, verb, **data)
         if not actions.is_outage(incident):
-            words = _("Only an outage of our own has incidents under it.")
-            raise exceptions.ValidationError({"is_for_children": [words]})
+            raise Conflict(_("Only an outage of our own has incidents under it."))
 
         def fresh(incident: Incident, revision: int | None, **more: Any) -> actions.Outcome:
             if revision is not None and revision != Incident.objects.get(pk=incident.pk).revision:

@@ -211,7 +211,7 @@ class StepSerializer(serializers.ModelSerializer):
 
 class ActionPlanSerializer(serializers.ModelSerializer):
     summary = Words(max_length=10_000, required=False, default="", allow_blank=True)
-    steps = StepSerializer(many=True, max_length=MOST_STEPS)  # type: ignore[call-arg]  # of the list
+    steps = StepSerializer(many=True, allow_empty=False, max_length=MOST_STEPS)  # type: ignore[call-arg]  # of the list
     next_review_at = MomentField()
 
     class Meta:

@@ -60,6 +60,9 @@ class WindowRowSerializer(serializers.ModelSerializer):
     reference = serializers.CharField(read_only=True)
     owner = serializers.CharField(source="owner.name", read_only=True)
     services = AffectedSerializer(source="shown_services", many=True, read_only=True)
+    decision = serializers.ChoiceField(
+        Decision.choices, allow_blank=True, read_only=True, help_text="Empty until it is decided."
+    )
     previous_attempt = serializers.SerializerMethodField(
         help_text="The reference of the window that this one attempts anew; null where there is none."
     )

@@ -93,6 +93,28 @@ class ProblemSchema(AutoSchema):
         is_paged = self.method == "GET" and (is_list or (pages is not None and issubclass(pages, Nested)))
         return super()._get_paginator() if is_paged else None
 
+    def get_paginated_name(self, serializer_name: str) -> str:
+        """An array below an object is another shape than a list in pages."""
+        pages: Any = getattr(self.view, "pagination_class", None)
+        is_array = pages.get_paginated_response is Nested.get_paginated_response
+        return f"{serializer_name}Array" if is_array else super().get_paginated_name(serializer_name)
+
+    def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:
+        """Of a list of objects also how many they may be."""
+        found = super()._map_serializer_field(field, direction, bypass_extensions)
+        if direction == "request" and isinstance(field, serializers.ListSerializer):
+            listed: Any = field
+            fewest = listed.min_length or int(not listed.allow_empty)
+            bounds = {"minItems": fewest or None, "maxItems": listed.max_length}
+            found |= {name: bound for name, bound in bounds.items() if bound is not None}
+        return found
+
+    def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
+        """A text that may be empty is one kind of text, not one of two that both hold the empty one."""
+        super()._insert_field_validators(field, schema)
+        if isinstance(field, Words) and "oneOf" in schema:
+            schema |= schema.pop("oneOf")[0]
+
     def get_filter_backends(self) -> list[Any]:
         """Only a list is filtered."""
         return super().get_filter_backends() if getattr(self.view, "action", "") == "list" else []
@@ -311,6 +333,16 @@ class KeysField(ManyRelatedField):
         if len(data) > MOST_KEYS:
             self.fail("many", most=MOST_KEYS)
         return super().to_internal_value(data)
+
+
+class KeysSchema(OpenApiSerializerFieldExtension):
+    """Says of keys how many they may be."""
+
+    target_class = "portal.api.KeysField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
+        found = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
+        return found | ({"maxItems": MOST_KEYS} if direction == "request" else {})
 
 
 class KeyField(serializers.SlugRelatedField):

@@ -21,6 +21,7 @@ from portal.api_limits import Limited
 from portal.api_problems import KINDS
 
 METHODS = ("get", "post", "put", "patch", "delete")
+MOST_VALUES = 20  # of a choice that the page names; the schema has them all
 DEPTH = 4  # of an example; what lies deeper is shown by its kind
 
 
@@ -157,7 +158,8 @@ def kind(schema: dict[str, Any]) -> str:
     """A schema's kind in a few words: “string, date-time”, “P1 | P2”."""
     schema = resolved(schema)
     if "enum" in schema:
-        return " | ".join(str(each) for each in schema["enum"] if each not in (None, ""))
+        values = [str(each) for each in schema["enum"] if each not in (None, "")]
+        return " | ".join([*values[:MOST_VALUES], *(["…"] if len(values) > MOST_VALUES else [])])
     if schema.get("type") == "array":
         return f"[{kind(schema.get('items', {}))}]"
     words = [schema.get("type", "any"), schema.get("format", "")]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from portal import endpoint_words
 from portal.api import KeyField, Words
 from portal.endpoint_verbs import FOR_CHANNELS, FORGETTABLE
 from portal.models import ChatIdentity, Endpoint, Organisation
+from portal.webhook_events import ALL, EVENTS
 
 USES = [(use.value, use.label) for use in (Endpoint.Use.CHANNEL, Endpoint.Use.WEBHOOKS)]
 SERVICES = [(value, Endpoint.Service(value).label) for value in FOR_CHANNELS]
@@ -63,13 +66,41 @@ class NewEndpointAnswer(EndpointSerializer):
         read_only_fields = fields
 
 
+class EventName(Words):
+    """An event that webhooks may hear of, or * for all."""
+
+
+class EventNameSchema(OpenApiSerializerFieldExtension):
+    """Names the events: rooms made theirs known by the time that anybody asks."""
+
+    target_class = "portal.endpoint_shapes.EventName"
+    priority = 1  # before that of any text
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
+        return {"type": "string", "enum": [ALL, *EVENTS]}
+
+
+ADDRESS = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 500,
+    "pattern": r"^\s*[Hh][Tt][Tt][Pp][Ss]?://[!-\[\]-~]+\s*$",  # what is wrong without looking at the host
+    "example": "https://hooks.example.com/portal",
+}
+
+
+@extend_schema_field(ADDRESS)
+class AddressField(Words):
+    """Where to send to; which hosts may be asked is said when it is tried."""
+
+
 class EndpointChangeSerializer(serializers.Serializer):
     """What is left out stays as it is."""
 
     name = Words(max_length=120, required=False)
-    url = Words(max_length=500, required=False, help_text="https://…; its path is a secret.")
+    url = AddressField(max_length=500, required=False, help_text="https://…; its path is a secret.")
     events = serializers.ListField(
-        child=Words(max_length=80),
+        child=EventName(max_length=80),
         max_length=200,
         required=False,
         help_text="Of webhooks: names, or * for all.",
@@ -91,7 +122,7 @@ class NewEndpointSerializer(EndpointChangeSerializer):
     service = serializers.ChoiceField(SERVICES, default="webhook")
     organisation = KeyField(queryset=Organisation.objects.none(), required=False)
     name = Words(max_length=120)
-    url = Words(max_length=500, help_text="https://…; its path is a secret.")
+    url = AddressField(max_length=500, help_text="https://…; its path is a secret.")
     forget = None  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import exceptions, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,6 +14,7 @@ from portal.access import person_of
 from portal.api import Door, Words, narrowed
 from portal.forms import ProfileForm
 from portal.models import Membership, User
+from portal.models.accounts import time_zones
 
 FIELDS = tuple(ProfileForm.Meta.fields)
 
@@ -46,11 +47,16 @@ class ProfileSerializer(serializers.ModelSerializer):
     get_memberships.__annotations__["return"] = list[dict]
 
 
+@extend_schema_field({"type": "string", "enum": ["", *sorted(time_zones())]})
+class ZoneField(Words):
+    """A time zone by its name, as the form of the profile knows it; or empty."""
+
+
 class ProfileChangeSerializer(serializers.ModelSerializer):
     """What is left out stays as it is."""
 
     name = Words(max_length=150, required=False)
-    time_zone = Words(max_length=64, required=False, allow_blank=True)
+    time_zone = ZoneField(required=False, allow_blank=True, trim_whitespace=False)
     daily_summary_hour = serializers.IntegerField(min_value=0, max_value=23, required=False)
 
     class Meta:

@@ -101,7 +101,7 @@ urlpatterns = [
     path("api/v1/", include(people_api.urls)),
     path("api/v1/", include("portal.api_urls")),
     # With the slash at its end: what lacks it is still sent to the address that has it.
-    re_path(r"^api/(?P<rest>.*)/$", no_such_address, name="api-nothing"),
+    re_path(r"^api/(?P<rest>[\s\S]*)/$", no_such_address, name="api-nothing"),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

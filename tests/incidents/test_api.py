@@ -250,7 +250,8 @@ def test_errors_bear_the_names_of_the_fields_that_were_sent(a1, g1):
         ("level-validation", {"level": "P4", "reason": "x"}, "level"),
         ("attachments", {}, "file"),
     ]:
-        said = check_problem(staff.post(at(made, noun), data), 400)
+        kind = "multipart" if noun == "attachments" else "json"
+        said = check_problem(staff.post(at(made, noun), data, format=kind), 400)
         assert list(said["errors"]) == [field], (noun, said)
 
 

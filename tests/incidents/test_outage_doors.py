@@ -320,7 +320,7 @@ def test_the_desk_and_the_api_tell_organisations_that_reported_nothing(world, cl
     made = api.post(address, {"organisations": ["calm", "quiet"], "title": "Impaired"})
     assert made.json()["done"] == [two.incidents.get().reference]
     child = f"/api/v1/incidents/{two.incidents.get().reference}/children/"
-    assert api.post(child, {"organisations": ["quiet"], "title": "x"}).status_code == 400
+    assert api.post(child, {"organisations": ["quiet"], "title": "x"}).status_code == 409
 
 
 def test_a_scheduled_update_is_released_or_discarded_for_all(world, client, g1):
@@ -423,7 +423,7 @@ def test_the_api_refuses_what_makes_no_sense(api, a1):
     assert api.post(f"{address}children/", {"incidents": ["INC-987654"]}).status_code == 400
     assert api.delete(f"{address}children/", {"incidents": [one.reference]}).json()["done"] == []
     refused = api.post(f"{address}resolution/", {"cause": "a", "remedy": "b", "is_for_children": True})
-    assert refused.status_code == 400
+    assert refused.status_code == 409
     api.post(f"{address}children/", {})
     assert api.post(f"{address}children/", {}).status_code == 409
 

@@ -119,3 +119,32 @@ def test_a_size_of_pages_that_is_none_is_refused(client, a1):
     ):
         assert list(client.get(address).json()["errors"]) == ["page_size"]
     assert client.get(f"/api/v1/incidents/{one.reference}/clocks/").status_code == 200
+
+
+def test_what_goes_in_is_json_and_files_alone_are_forms():
+    for path, methods in document()["paths"].items():
+        for row in methods.values():
+            formats = list(row.get("requestBody", {}).get("content", {"application/json": {}}))
+            is_file = path.endswith("/attachments/") and "requestBody" in row
+            assert formats == (["multipart/form-data"] if is_file else ["application/json"]), path
+
+
+def test_choices_and_bounds_are_named():
+    schemas = document()["components"]["schemas"]
+    assert "Europe/Istanbul" in schemas["TimeZoneEnum"]["enum"]
+    assert {"*", "incident.opened"} <= set(schemas["EventsEnum"]["enum"])
+    steps = schemas["ActionPlanRequest"]["properties"]["steps"]
+    assert (steps["minItems"], steps["maxItems"]) == (1, 100)
+    assert schemas["GatherRequest"]["properties"]["organisations"]["maxItems"] == 100
+    assert "oneOf" not in schemas["ActionPlanRequest"]["properties"]["summary"]
+
+
+def test_the_incidents_under_an_outage_are_an_array():
+    answer = operation("get", "incidents/{reference}/children/")["responses"]["200"]
+    name = answer["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
+    assert document()["components"]["schemas"][name]["type"] == "array"
+
+
+def test_an_address_with_a_line_break_is_a_problem_too(client):
+    answer = client.get("/api/v1/incidents/a%0Ab/nothing/")
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")

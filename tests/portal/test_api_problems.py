@@ -41,10 +41,7 @@ def test_each_refusal_has_its_kind(a1, a3, client, settings):
     check(api.post(f"{address}replies/", "x", content_type="text/plain"), 415)
     check(api.post(f"{address}confirmation/", {}), 409)
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
-    check(
-        api.post(f"{address}replies/", "text=" + "x" * 99, content_type="application/x-www-form-urlencoded"),
-        413,
-    )
+    check(api.post(f"{address}replies/", {"text": "x" * 99}), 413)
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,20 @@ RULES = [
         ("^There is a team of this name already", "it names what is there already"),
         ("^Say for which organisation", "who belongs to several must say for which"),
         (
-            "choose a time to come|must be in the future|^Choose a (time|date) of this century|^Choose a date within",
-            "a time in bounds",
+            "^Choose a (time|date) of this century|choose a time to come|must be in the future|a time in the future|^Choose a date within"
+            "|^The next update must lie after|^The plan promises the next update",
+            "a time in bounds, of which no format speaks",
         ),
         ("^Say who takes over", "incidents of theirs are open"),
-        ("^The end must come after the start|^Give the new date, or is_shipped", "a rule between two fields"),
+        (
+            "^The end must come after the start|^Give the new date, or is_shipped|^Give a state, a new date|^Only Slack and Mattermost use"
+            "|^Choose at least one event|^This service cannot be used|^With an access token, say",
+            "a rule between two fields",
+        ),
+        (
+            "^The host (must|is)|^Webhooks do not go to|^The address must|^This is not an address",
+            "which addresses may be asked is the guard's to say",
+        ),
         ("is of a kind that we do not take|^The file is empty|submitted file is empty", "it is about a file"),
     )
 ]
