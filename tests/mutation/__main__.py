@@ -14,7 +14,7 @@ import pytest
 
 from tests.mutation import hook, run, switch
 
-MARKS = "not browser and not faults and not foreign"
+MARKS = "not browser and not faults and not foreign and not schema"
 
 
 def options() -> argparse.Namespace:
