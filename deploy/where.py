@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from portal import settings
 
 database = settings.DATABASES["default"]
-found = {"MEDIA_ROOT": settings.MEDIA_ROOT}
+found: dict[str, object] = {"MEDIA_ROOT": settings.MEDIA_ROOT}
 if database["ENGINE"].endswith("sqlite3"):
     found |= {"KIND": "sqlite", "SQLITE_FILE": database["NAME"]}
 else:

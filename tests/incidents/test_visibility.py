@@ -168,7 +168,7 @@ def test_lists_counts_search_and_home_hold_what_is_seen(client, reader, made):
         None,
     )
     page = client.get("/incidents/", {"show": "all"})
-    assert page.context["page"].paginator.count == len(wanted)
+    assert str(page.context["count"]) == str(len(wanted))
     assert client.get("/api/v1/incidents/", {"q": HIDDEN}).json()["results"] == []
     for address in ("/", "/incidents/", "/incidents/?show=all", f"/incidents/?q={HIDDEN}", "/status/"):
         text = (
