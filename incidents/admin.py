@@ -407,6 +407,7 @@ class ArticleVersionInline(RoleTabularInline):
 class ArticleAdmin(RoleAdmin):
     form = ArticleForm
     list_display = ["__str__", "slug", "organisation", "is_published"]
+    list_select_related = ["published_version", "organisation"]
     search_fields = ["slug", "versions__title"]
     autocomplete_fields = ["organisation"]
     inlines = [ArticleVersionInline]

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Least
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -29,6 +29,10 @@ from portal.admin_base import RoleAdmin
 from portal.models import Organisation
 from portal.templatetags.portal_tags import moment, relative_text
 
+FINISHED_LISTS = (
+    "published",
+    "all",
+)  # the newest first: what their clocks say is asked for the shown rows alone
 RELATED = ("incident", "window", "author", "reviewer")
 
 
@@ -41,6 +45,14 @@ def with_due(rcas: QuerySet[RCA]) -> QuerySet[RCA]:
     readers = Subquery(clocks.filter(incident__in=children)[:1])
     earliest = Least(Coalesce(own, readers), Coalesce(readers, own))  # a null counts for nothing
     return rcas.annotate(owed_until=Coalesce(earliest, F("due_at")))
+
+
+def owed() -> list[int]:
+    """Ids of the RCAs that somebody waits for: not yet published, or with a clock that runs for one of its readers."""
+    clocks = Clock.objects.filter(kind="rca", ended_at=None).values_list("incident", "incident__parent")
+    waiting = {incident for pair in clocks for incident in pair if incident}
+    unpublished = RCA.objects.exclude(status="published").values_list("pk", flat=True)
+    return [*unpublished, *RCA.objects.filter(incident__in=waiting).values_list("pk", flat=True)]
 
 
 class ShowFilter(admin.SimpleListFilter):
@@ -61,7 +73,7 @@ class ShowFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         chosen = self.value() or "owed"
         if chosen == "owed":
-            return queryset.exclude(Q(status="published") & (Q(owed_until=None) | Q(window__isnull=False)))
+            return queryset.filter(pk__in=owed())
         if chosen == "review":
             return queryset.filter(status="in_review")
         if chosen == "published":
@@ -99,6 +111,8 @@ class RCAAdmin(RoleAdmin):
         return with_due(RCA.objects.visible_to(person_of(request)))
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:
+        if request.GET.get("show") in FINISHED_LISTS:
+            return ["-pk"]
         return [F("owed_until").asc(nulls_last=True), "-pk"]
 
     @admin.display(description=gettext_lazy("Due"))

@@ -16,6 +16,7 @@ from incidents import actions
 from incidents.forms import MARKDOWN_HELP, files_field, text_field
 from incidents.models import Article, Incident, Level, SLAPolicyVersion, StatusUpdate
 from portal.access import looked_after, with_limits
+from portal.forms import LongSelect
 from portal.models import CalendarVersion, Membership, Organisation, Service, User
 from portal.models.service_impact import Impact
 
@@ -202,7 +203,7 @@ class StaffOpenForm(forms.Form):
     """File on behalf of a customer, by telephone say."""
 
     organisation = forms.ModelChoiceField(
-        Organisation.objects.filter(is_active=True), label=_("Organisation")
+        Organisation.objects.filter(is_active=True), label=_("Organisation"), widget=LongSelect
     )
     reporter = forms.EmailField(label=_("Reporter's e-mail address"))
     title = forms.CharField(label=_("What is broken?"), max_length=200)

@@ -111,6 +111,9 @@ class MembershipInline(RoleTabularInline):
     autocomplete_fields = ["user"]
     fields = ["user", "role", "visibility", "team", "is_p1_contact", "is_escalation_contact"]
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("user", "organisation")
+
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """The teams of this organisation; a new organisation has none yet."""
         if db_field.name == "team":

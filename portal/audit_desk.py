@@ -16,6 +16,7 @@ from portal.admin_base import RoleAdmin
 from portal.audit_rows import FilterForm, page_of, timeline_rows
 from portal.audit_seal import newest_seal
 from portal.audit_views import pages_of, plain_query
+from portal.forms import LongSelect
 from portal.models import AuditEntry, AuditQuerySet, Organisation, StaffRole, User
 
 READERS = (
@@ -27,7 +28,11 @@ class StaffFilterForm(FilterForm):
     """The same with any organisation, and any person by address: a list of all would be long."""
 
     organisation: forms.ModelChoiceField = forms.ModelChoiceField(
-        label=gettext_lazy("Organisation"), required=False, queryset=None, empty_label=gettext_lazy("All")
+        label=gettext_lazy("Organisation"),
+        required=False,
+        queryset=None,
+        empty_label=gettext_lazy("All"),
+        widget=LongSelect,
     )
     person = forms.CharField(label=gettext_lazy("Person (e-mail)"), required=False, max_length=254)  # type: ignore[assignment]
     field_order = ["group", "organisation", "person", "subject", "since", "until", "before"]

@@ -5,9 +5,11 @@ One query serves any number of organisations and services. Who may see what is t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 
 from django.db.models import Q
 
@@ -107,11 +109,21 @@ def day_bounds(now: datetime, zone: tzinfo, days: int = STRIP_DAYS) -> list[date
 def days_of(spans: Iterable[Span], now: datetime, zone: tzinfo, days: int = STRIP_DAYS) -> list[Day]:
     """One cell per local day of `zone`, oldest first."""
     bounds = day_bounds(now, zone, days)
-    parts = uptime.cut(uptime.segments(spans, bounds[0], bounds[-1]), bounds)
+    parts = uptime.segments(spans, bounds[0], bounds[-1])
+    if len(parts) == 1:
+        truth = parts[0].impact, parts[0].is_planned
+        return [_even_day(start, end, zone, *truth) for start, end in itertools.pairwise(bounds)]
     return [
         Day(start.astimezone(zone).date(), tuple(within), uptime.figures_of(within))
-        for start, within in zip(bounds, parts, strict=False)
+        for start, within in zip(bounds, uptime.cut(parts, bounds), strict=False)
     ]
+
+
+@lru_cache(maxsize=4096)  # most services have worked all the time: their days are the same
+def _even_day(start: datetime, end: datetime, zone: tzinfo, impact: str, is_planned: bool) -> Day:
+    """A day on which the same was true throughout."""
+    whole = uptime.Segment(start, end, impact, is_planned)
+    return Day(start.astimezone(zone).date(), (whole,) if start < end else (), uptime.figures_of([whole]))
 
 
 def strip(

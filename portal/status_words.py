@@ -44,12 +44,15 @@ def bar_of(day: Day, x: int) -> Bar:
 def felt(figures: Figures) -> list[tuple[str, int]]:
     """What was felt, in words, and its seconds: the worst first, planned time apart and last."""
     worst = uptime.WORST_FIRST[:-1]
-    words = [(str(Impact(impact).label), figures.unplanned[impact]) for impact in worst]
-    planned = [
-        (_("Maintenance (%(impact)s)") % {"impact": Impact(impact).label}, figures.planned[impact])
-        for impact in worst
+    words = [
+        (str(Impact(impact).label), seconds) for impact in worst if (seconds := figures.unplanned[impact])
     ]
-    return [(word, seconds) for word, seconds in words + planned if seconds]
+    planned = [
+        (_("Maintenance (%(impact)s)") % {"impact": Impact(impact).label}, seconds)
+        for impact in worst
+        if (seconds := figures.planned[impact])
+    ]
+    return words + planned
 
 
 def percent(figures: Figures) -> str:

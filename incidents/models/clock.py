@@ -68,6 +68,11 @@ class Clock(models.Model):
                 name="clock_breached",
                 condition=models.Q(breached_at__isnull=False),
             ),
+            models.Index(
+                fields=["incident"],
+                name="clock_rca_runs",
+                condition=models.Q(kind="rca", ended_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -104,6 +104,9 @@ class RCA(models.Model):
                 name="rca_has_one_subject",
             ),
         ]
+        indexes = [
+            models.Index(fields=["-id"], name="rca_unpublished", condition=~models.Q(status="published")),
+        ]
 
     TEXTS = (
         "summary",

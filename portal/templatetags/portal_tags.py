@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django import template
@@ -11,8 +12,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from portal import status_words
 from portal.markdown import plain_text, render_markdown
@@ -114,7 +115,12 @@ def moment_in(value: datetime | None, zone: str) -> str:
 @register.filter
 def day(value: date | None) -> str:
     """“Tue 24 Nov 2026”, as in `moment`."""
-    return date_format(value, "D j M Y") if value else ""
+    return _day_in(get_language() or "", value) if value else ""
+
+
+@lru_cache(maxsize=4096)  # a page of service states says the same 90 days for each service
+def _day_in(language: str, value: date) -> str:
+    return date_format(value, "D j M Y")
 
 
 @register.filter
