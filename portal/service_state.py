@@ -110,20 +110,15 @@ def days_of(spans: Iterable[Span], now: datetime, zone: tzinfo, days: int = STRI
     """One cell per local day of `zone`, oldest first."""
     bounds = day_bounds(now, zone, days)
     parts = uptime.segments(spans, bounds[0], bounds[-1])
-    if len(parts) == 1:
-        truth = parts[0].impact, parts[0].is_planned
-        return [_even_day(start, end, zone, *truth) for start, end in itertools.pairwise(bounds)]
     return [
-        Day(start.astimezone(zone).date(), tuple(within), uptime.figures_of(within))
-        for start, within in zip(bounds, uptime.cut(parts, bounds), strict=False)
+        _day(start, end, zone, tuple(within))
+        for (start, end), within in zip(itertools.pairwise(bounds), uptime.cut(parts, bounds), strict=True)
     ]
 
 
-@lru_cache(maxsize=4096)  # most services have worked all the time: their days are the same
-def _even_day(start: datetime, end: datetime, zone: tzinfo, impact: str, is_planned: bool) -> Day:
-    """A day on which the same was true throughout."""
-    whole = uptime.Segment(start, end, impact, is_planned)
-    return Day(start.astimezone(zone).date(), (whole,) if start < end else (), uptime.figures_of([whole]))
+@lru_cache(maxsize=4096)  # on most days a service has simply worked: they are the same for all
+def _day(start: datetime, end: datetime, zone: tzinfo, within: tuple[Segment, ...]) -> Day:
+    return Day(start.astimezone(zone).date(), within, uptime.figures_of(within))
 
 
 def strip(

@@ -6,7 +6,8 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
@@ -62,11 +63,17 @@ class Card:
 
     service: Service
     state: State
-    days: list[Day]
     impacts: list[ServiceImpact]
+    now: datetime
+    zone: tzinfo
     is_subscribed: bool = False
     causes: list[Cause] = field(default_factory=list)  # of the present state
     history: list[Cause] = field(default_factory=list)  # newest first
+
+    @cached_property
+    def days(self) -> list[Day]:
+        """Counted only where they are shown: the API tells the state alone."""
+        return service_state.days_of(service_state.as_spans(self.impacts), self.now, self.zone)
 
     @property
     def periods(self) -> list[tuple[int, Figures]]:
@@ -136,8 +143,8 @@ def boards(
 
 
 def card(service: Service, rows: list[ServiceImpact], now: datetime, is_subscribed: bool) -> Card:
-    days = service_state.days_of(service_state.as_spans(rows), now, timezone.get_current_timezone())
-    return Card(service, service_state.state_at(rows, now), days, rows, is_subscribed)
+    zone = timezone.get_current_timezone()
+    return Card(service, service_state.state_at(rows, now), rows, now, zone, is_subscribed)
 
 
 def add_windows(user: User, made: dict[int, Board], now: datetime) -> None:

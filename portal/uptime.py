@@ -135,13 +135,13 @@ def cut(parts: Sequence[Segment], bounds: Sequence[datetime]) -> Iterator[list[S
     for start, end in itertools.pairwise(bounds):
         while index < len(parts) and parts[index].end <= start:
             index += 1
-        within = []
-        for part in parts[index:]:
-            if part.start >= end:
-                break
+        within, last = [], index
+        while last < len(parts) and parts[last].start < end:
+            part = parts[last]
             at, until = max(part.start, start), min(part.end, end)
             if at < until:
                 within.append(Segment(at, until, part.impact, part.is_planned))
+            last += 1
         yield within
 
 
