@@ -1,4 +1,4 @@
-"""What the doctor looks at for incidents: the clocks' lag, the mailbox, and the tables of the search."""
+"""What the doctor looks at for incidents: how late clocks and inbox are, and the mailbox."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db import connection
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from incidents import figures
 from incidents.intake import mailbox
-from portal.doctor import FAIL, OK, WARN, Check, Verdict, register_check
-
-SEARCH_PREFIXES = ("incidents_search", "portal_search")
+from portal.doctor import FAILS, LOOK, OK, Check, Verdict, register_check
 
 
 def clocks(now: datetime) -> Iterator[Verdict]:
     lag, limit = figures.lag(now), settings.READY_MAX_SWEEP_AGE_SECONDS
-    todo = "" if lag <= limit else "Start worker and clockwork; manage.py sweep does one pass by hand."
-    yield Verdict(OK if lag <= limit else FAIL, f"the clock that waits longest waits for {lag:.0f} s", todo)
+    seen = _("the clock that waits longest for a sweep waits for %(count)s s") % {"count": round(lag)}
+    todo = _("Start workers and clockwork. One pass by hand: manage.py sweep.")
+    yield Verdict(OK, seen) if lag <= limit else Verdict(FAILS, seen, todo)
+
+
+def inbox(now: datetime) -> Iterator[Verdict]:
+    age, limit = figures.unread_seconds(now), settings.READY_MAX_OUTBOX_LAG_SECONDS
+    seen = _("the oldest message that came in waits for %(count)s s") % {"count": round(age)}
+    todo = _("See whether a worker of the queue “mail” runs, and what its log says.")
+    yield Verdict(OK, seen) if age <= limit else Verdict(FAILS, seen, todo)
 
 
 def imap(now: datetime) -> Iterator[Verdict]:
@@ -28,20 +35,13 @@ def imap(now: datetime) -> Iterator[Verdict]:
         url = urlsplit(settings.IMAP_URL)
         with mailbox.opened(url) as box:
             waiting = len(mailbox.waiting(box))
-        state = WARN if waiting >= mailbox.BATCH else OK
-        todo = "See whether the worker polls it (heartbeat “mailbox”)." if state == WARN else ""
+        state = LOOK if waiting >= mailbox.BATCH else OK
+        todo = "See whether the worker polls it (heartbeat “mailbox”)." if state == LOOK else ""
         yield Verdict(state, f"{url.hostname} lets us in; {waiting} mails wait", todo)
 
 
-def search(now: datetime) -> Iterator[Verdict]:
-    """The tables of the search, where this version has any: an empty one finds nothing."""
-    with connection.cursor() as cursor:
-        names = [name for name in connection.introspection.table_names(cursor) if name.startswith(SEARCH_PREFIXES)]
-    if names:
-        yield Verdict(OK, f"there: {', '.join(sorted(names)[:3])}")
-
-
 def register() -> None:
-    register_check(Check("clocks", clocks, "See to the database first."))
+    database_first = gettext_lazy("See to the database first.")
+    register_check(Check("clocks", clocks, database_first, is_cheap=True))
+    register_check(Check("inbox", inbox, database_first, is_cheap=True))
     register_check(Check("mailbox", imap, "Mend IMAP_URL, or ask whoever runs the mail server."))
-    register_check(Check("search", search, "See to the database first."))

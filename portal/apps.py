@@ -17,6 +17,7 @@ class PortalConfig(AppConfig):
             audit_wires,
             deployment,  # noqa: F401 (its checks register themselves)
             doctor_checks,
+            doctor_figures,
             figures,
             privacy_map,
             retention_kinds,
@@ -43,6 +44,7 @@ class PortalConfig(AppConfig):
         audit_wires.connect()
         figures.register()
         doctor_checks.register()
+        doctor_figures.register()
         if settings.SENTRY_DSN:
             sentry.start(settings.SENTRY_DSN, settings.SENTRY_ENVIRONMENT)
         privacy_map.declare()

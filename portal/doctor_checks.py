@@ -1,12 +1,13 @@
-"""The doctor's checks of the kernel: what the product stands on, in the order in which one would look."""
+"""The doctor's checks of the machines: what the product stands on. They ask others, and take seconds where one is away."""
 
 from __future__ import annotations
 
+import re
 import secrets
-import shutil
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -14,28 +15,27 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from django.conf import settings
 from django.core import checks
 from django.core.cache import cache
+from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.mail import get_connection
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from portal import claims, figures, restored, scanning
+from portal import scanning
 from portal.celery import app
 from portal.channels.email import BACKENDS
 from portal.deployment import CONSOLE_BACKENDS
-from portal.doctor import FAIL, OK, WARN, Check, Verdict, register_check
-from portal.models import CalendarVersion, Organisation, OutboxMessage, User
+from portal.doctor import FAILS, LOOK, OK, Check, Verdict, register_check
+from portal.doctor_figures import skew_verdict
+from portal.models import CalendarVersion, Endpoint, IdentityProvider, Organisation, User
 from portal.timeline import guarded_models, missing_triggers
 
 Verdicts = Iterator[Verdict]
 
-SKEW_WARN, SKEW_FAIL = 1.0, 5.0  # seconds between this machine's clock and the database's
-MONTH = timedelta(days=30.4)
-HORIZON_WARN, HORIZON_FAIL = 20, 6  # months that calendars reach ahead; 24 are kept by the clockwork
-FREE_WARN, FREE_FAIL = 2 * 1024**3, 256 * 1024**2  # bytes
-MOST = 10_000  # set-aside messages that are counted
 PATIENCE = 3.0  # seconds for a word to come back from the broker
+WORKERS_ANSWER_WITHIN = 2.0  # seconds
+GREETED_AT = re.compile(r"\w{3}, +\d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d +(?:[+-]\d{4}|GMT|UTC)", re.ASCII)
 
 
 def database(now: datetime) -> Verdicts:
@@ -43,7 +43,7 @@ def database(now: datetime) -> Verdicts:
         cursor.execute("SELECT 1")
     yield Verdict(OK, f"{connection.vendor} {_version_of_database()}")
     if connection.vendor == "sqlite" and not settings.DEBUG:
-        yield Verdict(WARN, "SQLite serves one machine", "Set DATABASE_URL to a PostgreSQL for production.")
+        yield Verdict(LOOK, "SQLite serves one machine", "Set DATABASE_URL to a PostgreSQL for production.")
 
 
 def _version_of_database() -> str:
@@ -53,7 +53,7 @@ def _version_of_database() -> str:
 def migrations(now: datetime) -> Verdicts:
     missing = unapplied_migrations()
     if missing:
-        yield Verdict(FAIL, f"{len(missing)} not applied: {', '.join(missing[:5])}", "Run manage.py migrate.")
+        yield Verdict(FAILS, f"{len(missing)} not applied: {', '.join(missing[:5])}", "Run manage.py migrate.")
     else:
         yield Verdict(OK, "all are applied")
 
@@ -65,12 +65,29 @@ def unapplied_migrations() -> list[str]:
     return [f"{migration.app_label}.{migration.name}" for migration, _backwards in plan]
 
 
+def indexes(now: datetime) -> Verdicts:
+    """On PostgreSQL: one that was cut off while it was built is kept up to date, and used by nobody."""
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+            " WHERE NOT i.indisvalid AND c.relnamespace = 'public'::regnamespace ORDER BY 1"
+        )
+        broken = [name for (name,) in cursor.fetchall()]
+    if broken:
+        todo = f"DROP INDEX CONCURRENTLY {broken[0]}; then run manage.py migrate, or REINDEX it."
+        yield Verdict(FAILS, f"not valid: {', '.join(broken[:5])}", todo)
+    else:
+        yield Verdict(OK, "all are valid")
+
+
 def triggers(now: datetime) -> Verdicts:
     tables = [model._meta.db_table for model in guarded_models()]
     missing = [f"{table}: {name}" for table in tables for name in missing_triggers(connection, table)]
     todo = "Run manage.py migrate: it installs them anew. Until then the timeline can be changed."
     if missing:
-        yield Verdict(FAIL, f"missing: {', '.join(missing[:5])}", todo)
+        yield Verdict(FAILS, f"missing: {', '.join(missing[:5])}", todo)
     else:
         yield Verdict(OK, f"{len(tables)} tables can only be added to")
 
@@ -85,7 +102,7 @@ def extensions(now: datetime) -> Verdicts:
         yield Verdict(OK, f"pg_trgm {found[0]}")
     else:
         todo = "As the database's owner: CREATE EXTENSION pg_trgm (PostgreSQL's contrib package)."
-        yield Verdict(WARN, "pg_trgm is not there: the search finds no words with typing errors", todo)
+        yield Verdict(LOOK, "pg_trgm is not there: the search finds no words with typing errors", todo)
 
 
 def broker(now: datetime) -> Verdicts:
@@ -104,46 +121,47 @@ def broker(now: datetime) -> Verdicts:
             queue.close()
     said = message.payload == word
     scheme = line.transport_cls if isinstance(line.transport_cls, str) else "broker"
-    yield Verdict(OK if said else FAIL, f"{scheme}: a word that was left there came {'back' if said else 'back wrong'}")
+    yield Verdict(OK if said else FAILS, f"{scheme}: a word that was left there came {'back' if said else 'back wrong'}")
+
+
+def workers(now: datetime) -> Verdicts:
+    """Who answers of those that are at work, and whether somebody takes from each queue."""
+    found = app.control.inspect(timeout=WORKERS_ANSWER_WITHIN).active_queues() or {}
+    if not found:
+        yield Verdict(FAILS, "no worker answers", "Start the workers: nothing is sent, warned or read without them.")
+        return
+    served = {queue["name"] for queues in found.values() for queue in queues}
+    idle = [queue.name for queue in settings.CELERY_TASK_QUEUES if queue.name not in served]
+    seen = f"{len(found)} answer: {', '.join(sorted(found)[:5])}"
+    if idle:
+        todo = f"Start a worker for it: celery -A portal worker -Q {','.join(idle)}."
+        yield Verdict(FAILS, f"{seen}; nobody takes from: {', '.join(idle)}", todo)
+    else:
+        yield Verdict(OK, f"{seen}; every queue is served")
 
 
 def mail(now: datetime) -> Verdicts:
-    """Connect, be greeted and sign in, as a worker does. Nothing is sent."""
+    """Connect, be greeted (EHLO) and sign in, as a worker does. Nothing is sent."""
     if settings.EMAIL_BACKEND.endswith(CONSOLE_BACKENDS):
-        state = OK if settings.DEBUG else FAIL
-        todo = "" if settings.DEBUG else "Set EMAIL_URL, such as smtp+tls://user:password@smtp.example.com:587."
-        yield Verdict(state, "mails are written to files and reach nobody", todo)
+        todo = "Set EMAIL_URL, such as smtp+tls://user:password@smtp.example.com:587."
+        yield Verdict(LOOK if settings.DEBUG else FAILS, "mails are written to files and reach nobody", todo)
         return
     line = get_connection(BACKENDS.get(settings.EMAIL_BACKEND))
     try:
         line.open()
+        greeted = getattr(line.connection, "greeting", "")
     finally:
         line.close()
     who = f" as {settings.EMAIL_HOST_USER}" if settings.EMAIL_HOST_USER else " without signing in"
     yield Verdict(OK, f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT} lets us in{who}; nothing was sent")
+    yield from mail_time(greeted, datetime.now(UTC))
 
 
-def time(now: datetime) -> Verdicts:
-    """This machine's clock beside the database's: every promise is counted by one of them."""
-    skew = clock_skew()
-    state = FAIL if skew > SKEW_FAIL else WARN if skew > SKEW_WARN else OK
-    todo = "Have all machines follow one NTP server: timedatectl set-ntp true (chrony, systemd-timesyncd)."
-    words = f"this machine and the database differ by {skew:.1f} s"
-    if connection.vendor == "sqlite":
-        words = "the database has this machine's clock"
-    yield Verdict(state, f"{words}; it is {now:%Y-%m-%d %H:%M:%S} UTC", "" if state == OK else todo)
-
-
-def clock_skew() -> float:
-    """Seconds between this machine's clock and the database's; 0 on SQLite, which has none."""
-    if connection.vendor != "postgresql":
-        return 0.0
-    with connection.cursor() as cursor:
-        before = datetime.now(UTC)
-        cursor.execute("SELECT clock_timestamp()")
-        theirs = cursor.fetchone()[0]
-    after = datetime.now(UTC)
-    return max(0.0, (before - theirs).total_seconds(), (theirs - after).total_seconds())
+def mail_time(greeting: str, now: datetime) -> Verdicts:
+    """Where the server's greeting says what time it is there: nothing else of an SMTP server does."""
+    if said := GREETED_AT.search(greeting):
+        skew = max(0.0, abs((now - parsedate_to_datetime(said[0])).total_seconds()) - 1)  # it says whole seconds
+        yield skew_verdict(skew, f"this machine and the mail server differ by {skew:.0f} s")
 
 
 def zones(now: datetime) -> Verdicts:
@@ -151,7 +169,7 @@ def zones(now: datetime) -> Verdicts:
     edition = version("tzdata")
     if bad:
         todo = "Update tzdata (of the system or of Python), or choose another zone there."
-        yield Verdict(FAIL, f"unknown zones in use: {', '.join(bad[:5])} (tzdata {edition})", todo)
+        yield Verdict(FAILS, f"unknown zones in use: {', '.join(bad[:5])} (tzdata {edition})", todo)
     else:
         yield Verdict(OK, f"tzdata {edition}, {len(available_timezones())} zones, every one in use is known")
 
@@ -171,17 +189,6 @@ def _is_known(name: str) -> bool:
     return True
 
 
-def holidays(now: datetime) -> Verdicts:
-    nearest = CalendarVersion.objects.order_by("covers_until", "pk").first()
-    if nearest is None:
-        yield Verdict(WARN, "there is no calendar", "Make one on the staff desk, or run manage.py sweep once.")
-        return
-    months = (nearest.covers_until - now.date()) / MONTH
-    state = FAIL if months < HORIZON_FAIL else WARN if months < HORIZON_WARN else OK
-    todo = "The clockwork extends calendars each night: see whether it runs, and what its log says of the country."
-    words = f"the shortest calendar ({nearest}) reaches to {nearest.covers_until}, {months:.0f} months ahead"
-    yield Verdict(state, words, "" if state == OK else todo)
-
 
 def storage(now: datetime) -> Verdicts:
     word = secrets.token_hex(16).encode()
@@ -193,49 +200,30 @@ def storage(now: datetime) -> Verdicts:
         default_storage.delete(name)
     todo = "" if is_same else "See to the disk or the mount that holds MEDIA_ROOT."
     words = "what is written there comes back, and can be deleted"
-    yield Verdict(OK if is_same else FAIL, words if is_same else "what was written there came back changed", todo)
-    yield from _free_space(Path(settings.MEDIA_ROOT))
+    yield Verdict(OK if is_same else FAILS, words if is_same else "what was written there came back changed", todo)
 
 
-def _free_space(folder: Path) -> Verdicts:
-    free = shutil.disk_usage(folder).free
-    state = FAIL if free < FREE_FAIL else WARN if free < FREE_WARN else OK
-    todo = "" if state == OK else "Make room: without it no file is taken, and no mail is stored."
-    yield Verdict(state, f"{free / 1024**3:.1f} GiB are free for uploads", todo)
 
 
-def heartbeats(now: datetime) -> Verdicts:
-    late = [beat for beat in figures.beats(now) if beat.is_late]
-    if late:
-        words = ", ".join(f"{beat.name} ({_ago(beat.beat_at, now)})" for beat in late)
-        todo = "Start worker and clockwork (see docs/operation.md), and read their logs."
-        yield Verdict(FAIL, f"late: {words}", todo)
+
+
+def stored_secrets(now: datetime) -> Verdicts:
+    """Whether what is sealed in the database opens with the secrets of this process: a sample of each kind."""
+    try:
+        for model in (Endpoint, IdentityProvider):
+            for order in ("pk", "-pk"):
+                model._base_manager.order_by(order).first()
+    except ImproperlyConfigured as error:
+        yield Verdict(FAILS, str(error), "Put the SECRET_KEY under which they were stored into SECRET_KEY_FALLBACKS.")
     else:
-        yield Verdict(OK, "every sweep ran in time")
-
-
-def _ago(at: datetime | None, now: datetime) -> str:
-    return "never ran" if at is None else f"{(now - at).total_seconds():.0f} s ago"
-
-
-def outbox(now: datetime) -> Verdicts:
-    held = restored.hold_reason(now)
-    if held:
-        yield Verdict(FAIL, held, "Run manage.py release_outbox where this copy takes the place of the original.")
-    lag, limit = claims.lag(now), settings.READY_MAX_OUTBOX_LAG_SECONDS
-    todo = "" if lag <= limit else "See whether workers run, and what the mail server answers (check “mail”)."
-    yield Verdict(OK if lag <= limit else FAIL, f"the oldest due message waits for {lag:.0f} s", todo)
-    aside = OutboxMessage.objects.filter(state=OutboxMessage.State.SET_ASIDE)[:MOST].count()
-    if aside:
-        todo = "Read their reasons on the staff desk (Outbox, state “Set aside”), mend them, and send again."
-        yield Verdict(WARN, f"{aside} messages could not be sent", todo)
+        yield Verdict(OK, "what is sealed in the database can be read")
 
 
 def settings_summary(now: datetime) -> Verdicts:
     """What `check --deploy` says, in one place with the rest."""
-    found = [each for each in checks.run_checks(include_deployment_checks=True) if each.level >= checks.WARNING]
+    found = [each for each in checks.run_checks(include_deployment_checks=True) if each.level >= checks.LOOKING]
     for each in found:
-        state = WARN if settings.DEBUG or each.level < checks.ERROR else FAIL
+        state = FAILS if each.level >= checks.ERROR and not settings.DEBUG else LOOK
         yield Verdict(state, f"{each.id}: {each.msg}", str(each.hint or "See manage.py check --deploy."))
     if not found:
         yield Verdict(OK, "manage.py check --deploy has nothing to say")
@@ -247,12 +235,12 @@ def caching(now: datetime) -> Verdicts:
     came_back = cache.get(key) == word
     cache.delete(key)
     if not came_back:
-        yield Verdict(FAIL, "nothing comes back from the cache", "Start Redis, or mend CACHE_URL: limits count nothing.")
+        yield Verdict(FAILS, "nothing comes back from the cache", "Start Redis, or mend CACHE_URL: limits count nothing.")
     elif settings.CACHE_URL or settings.DEBUG:
         yield Verdict(OK, "what is put there comes back")
     else:
         todo = "Set CACHE_URL to a Redis where more than one web process runs: each counts its limits alone."
-        yield Verdict(WARN, "the cache is within each process", todo)
+        yield Verdict(LOOK, "the cache is within each process", todo)
 
 
 def scanner(now: datetime) -> Verdicts:
@@ -268,7 +256,7 @@ def static_files(now: datetime) -> Verdicts:
     if manifest.exists():
         yield Verdict(OK, "collected")
     else:
-        yield Verdict(FAIL, "not collected: pages fail", "Run manage.py collectstatic --no-input.")
+        yield Verdict(FAILS, "not collected: pages fail", "Run manage.py collectstatic --no-input.")
 
 
 def register() -> None:
@@ -276,17 +264,16 @@ def register() -> None:
     for name, look, todo in (
         ("database", database, "Start the database, or mend DATABASE_URL."),
         ("migrations", migrations, "See to the database first, then run manage.py migrate."),
+        ("indexes", indexes, "See to the database first."),
         ("triggers", triggers, "See to the database first, then run manage.py migrate."),
         ("extensions", extensions, "See to the database first."),
         ("broker", broker, "Start the broker, or mend CELERY_BROKER_URL. Nothing is lost: sweeps send later."),
+        ("workers", workers, "Start the broker first, then the workers."),
         ("mail", mail, "Mend EMAIL_URL, or ask whoever runs the mail server. Messages wait for up to 24 hours."),
-        ("time", time, "See to the database first."),
         ("zones", zones, "See to the database first; then update tzdata."),
-        ("holidays", holidays, "See to the database first."),
         ("storage", storage, "Have MEDIA_ROOT exist and be writable for the user that runs web and worker."),
-        ("heartbeats", heartbeats, "See to the database first."),
-        ("outbox", outbox, "See to the database first."),
         ("settings", settings_summary, "Run manage.py check --deploy."),
+        ("secrets", stored_secrets, "See to the database first."),
         ("cache", caching, "Start Redis, or mend CACHE_URL."),
         ("scanner", scanner, "Start clamd, or mend CLAMAV_URL. Files stay held until it answers."),
         ("static files", static_files, "Run manage.py collectstatic --no-input."),

@@ -67,7 +67,7 @@ def test_several_processes_share_the_times_of_their_requests(tmp_path):
         "import django; django.setup()\n"
         "from portal import metrics, request_watch as w\n"
         "w.SECONDS.labels('home', 'GET', '2xx').observe(0.1)\n"
-        "print(metrics.generate_latest(metrics._of_requests()).decode())"
+        "print(metrics.generate_latest(metrics.of_requests()).decode())"
     )
     more = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "portal.settings"}
     import os
