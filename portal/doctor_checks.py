@@ -53,7 +53,9 @@ def _version_of_database() -> str:
 def migrations(now: datetime) -> Verdicts:
     missing = unapplied_migrations()
     if missing:
-        yield Verdict(FAILS, f"{len(missing)} not applied: {', '.join(missing[:5])}", "Run manage.py migrate.")
+        yield Verdict(
+            FAILS, f"{len(missing)} not applied: {', '.join(missing[:5])}", "Run manage.py migrate."
+        )
     else:
         yield Verdict(OK, "all are applied")
 
@@ -108,7 +110,11 @@ def extensions(now: datetime) -> Verdicts:
 def broker(now: datetime) -> Verdicts:
     """Leave a word in a queue of its own and take it back: an open port alone proves nothing."""
     word = secrets.token_hex(8)
-    options = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE, "max_retries": 0}
+    options: dict[str, object] = {
+        "socket_timeout": PATIENCE,
+        "socket_connect_timeout": PATIENCE,
+        "max_retries": 0,
+    }
     options = settings.CELERY_BROKER_TRANSPORT_OPTIONS | options
     with app.connection_for_write(transport_options=options, connect_timeout=PATIENCE) as line:
         queue = line.SimpleQueue(f"doctor-{uuid.uuid4().hex}")
@@ -121,14 +127,18 @@ def broker(now: datetime) -> Verdicts:
             queue.close()
     said = message.payload == word
     scheme = line.transport_cls if isinstance(line.transport_cls, str) else "broker"
-    yield Verdict(OK if said else FAILS, f"{scheme}: a word that was left there came {'back' if said else 'back wrong'}")
+    yield Verdict(
+        OK if said else FAILS, f"{scheme}: a word that was left there came {'back' if said else 'back wrong'}"
+    )
 
 
 def workers(now: datetime) -> Verdicts:
     """Who answers of those that are at work, and whether somebody takes from each queue."""
     found = app.control.inspect(timeout=WORKERS_ANSWER_WITHIN).active_queues() or {}
     if not found:
-        yield Verdict(FAILS, "no worker answers", "Start the workers: nothing is sent, warned or read without them.")
+        yield Verdict(
+            FAILS, "no worker answers", "Start the workers: nothing is sent, warned or read without them."
+        )
         return
     served = {queue["name"] for queues in found.values() for queue in queues}
     idle = [queue.name for queue in settings.CELERY_TASK_QUEUES if queue.name not in served]
@@ -149,7 +159,7 @@ def mail(now: datetime) -> Verdicts:
     line = get_connection(BACKENDS.get(settings.EMAIL_BACKEND))
     try:
         line.open()
-        greeted = getattr(line.connection, "greeting", "")
+        greeted = getattr(getattr(line, "connection", None), "greeting", "")
     finally:
         line.close()
     who = f" as {settings.EMAIL_HOST_USER}" if settings.EMAIL_HOST_USER else " without signing in"
@@ -160,7 +170,9 @@ def mail(now: datetime) -> Verdicts:
 def mail_time(greeting: str, now: datetime) -> Verdicts:
     """Where the server's greeting says what time it is there: nothing else of an SMTP server does."""
     if said := GREETED_AT.search(greeting):
-        skew = max(0.0, abs((now - parsedate_to_datetime(said[0])).total_seconds()) - 1)  # it says whole seconds
+        skew = max(
+            0.0, abs((now - parsedate_to_datetime(said[0])).total_seconds()) - 1
+        )  # it says whole seconds
         yield skew_verdict(skew, f"this machine and the mail server differ by {skew:.0f} s")
 
 
@@ -189,7 +201,6 @@ def _is_known(name: str) -> bool:
     return True
 
 
-
 def storage(now: datetime) -> Verdicts:
     word = secrets.token_hex(16).encode()
     name = default_storage.save(f"doctor-{uuid.uuid4().hex}", ContentFile(word))
@@ -200,11 +211,9 @@ def storage(now: datetime) -> Verdicts:
         default_storage.delete(name)
     todo = "" if is_same else "See to the disk or the mount that holds MEDIA_ROOT."
     words = "what is written there comes back, and can be deleted"
-    yield Verdict(OK if is_same else FAILS, words if is_same else "what was written there came back changed", todo)
-
-
-
-
+    yield Verdict(
+        OK if is_same else FAILS, words if is_same else "what was written there came back changed", todo
+    )
 
 
 def stored_secrets(now: datetime) -> Verdicts:
@@ -214,14 +223,18 @@ def stored_secrets(now: datetime) -> Verdicts:
             for order in ("pk", "-pk"):
                 model._base_manager.order_by(order).first()
     except ImproperlyConfigured as error:
-        yield Verdict(FAILS, str(error), "Put the SECRET_KEY under which they were stored into SECRET_KEY_FALLBACKS.")
+        yield Verdict(
+            FAILS, str(error), "Put the SECRET_KEY under which they were stored into SECRET_KEY_FALLBACKS."
+        )
     else:
         yield Verdict(OK, "what is sealed in the database can be read")
 
 
 def settings_summary(now: datetime) -> Verdicts:
     """What `check --deploy` says, in one place with the rest."""
-    found = [each for each in checks.run_checks(include_deployment_checks=True) if each.level >= checks.LOOKING]
+    found = [
+        each for each in checks.run_checks(include_deployment_checks=True) if each.level >= checks.WARNING
+    ]
     for each in found:
         state = FAILS if each.level >= checks.ERROR and not settings.DEBUG else LOOK
         yield Verdict(state, f"{each.id}: {each.msg}", str(each.hint or "See manage.py check --deploy."))
@@ -235,7 +248,11 @@ def caching(now: datetime) -> Verdicts:
     came_back = cache.get(key) == word
     cache.delete(key)
     if not came_back:
-        yield Verdict(FAILS, "nothing comes back from the cache", "Start Redis, or mend CACHE_URL: limits count nothing.")
+        yield Verdict(
+            FAILS,
+            "nothing comes back from the cache",
+            "Start Redis, or mend CACHE_URL: limits count nothing.",
+        )
     elif settings.CACHE_URL or settings.DEBUG:
         yield Verdict(OK, "what is put there comes back")
     else:
@@ -267,9 +284,17 @@ def register() -> None:
         ("indexes", indexes, "See to the database first."),
         ("triggers", triggers, "See to the database first, then run manage.py migrate."),
         ("extensions", extensions, "See to the database first."),
-        ("broker", broker, "Start the broker, or mend CELERY_BROKER_URL. Nothing is lost: sweeps send later."),
+        (
+            "broker",
+            broker,
+            "Start the broker, or mend CELERY_BROKER_URL. Nothing is lost: sweeps send later.",
+        ),
         ("workers", workers, "Start the broker first, then the workers."),
-        ("mail", mail, "Mend EMAIL_URL, or ask whoever runs the mail server. Messages wait for up to 24 hours."),
+        (
+            "mail",
+            mail,
+            "Mend EMAIL_URL, or ask whoever runs the mail server. Messages wait for up to 24 hours.",
+        ),
         ("zones", zones, "See to the database first; then update tzdata."),
         ("storage", storage, "Have MEDIA_ROOT exist and be writable for the user that runs web and worker."),
         ("settings", settings_summary, "Run manage.py check --deploy."),

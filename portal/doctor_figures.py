@@ -127,7 +127,11 @@ def space(now: datetime) -> Verdicts:
     free = shutil.disk_usage(Path(settings.MEDIA_ROOT)).free
     state = graded(free, FREE_LOOK, FREE_FAILS)
     todo = _("Make room where MEDIA_ROOT is: without it no file is taken, and no mail is stored.")
-    yield Verdict(state, _("%(count)s GiB are free for uploads") % {"count": f"{free / GIB:.1f}"}, "" if state == OK else todo)
+    yield Verdict(
+        state,
+        _("%(count)s GiB are free for uploads") % {"count": f"{free / GIB:.1f}"},
+        "" if state == OK else todo,
+    )
 
 
 def register() -> None:

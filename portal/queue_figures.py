@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 
@@ -31,7 +32,11 @@ def queues() -> list[Waiting]:
 
 
 def _counts() -> dict[str, int]:
-    options = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE, "max_retries": 0}
+    options: dict[str, object] = {
+        "socket_timeout": PATIENCE,
+        "socket_connect_timeout": PATIENCE,
+        "max_retries": 0,
+    }
     options = settings.CELERY_BROKER_TRANSPORT_OPTIONS | options
     found = {}
     try:
@@ -44,8 +49,8 @@ def _counts() -> dict[str, int]:
     return found
 
 
-def _waiting(channel: object, queue: str) -> int:
+def _waiting(channel: Any, queue: str) -> int:
     try:
-        return int(channel.queue_declare(queue, passive=True).message_count)  # type: ignore[attr-defined]
+        return int(channel.queue_declare(queue, passive=True).message_count)
     except Exception:  # an empty queue is none at some brokers
         return 0

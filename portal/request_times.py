@@ -24,7 +24,9 @@ class Times:
     count: int = 0
     failed: int = 0
     seconds: float = 0.0
-    up_to: dict[float, float] = field(default_factory=lambda: defaultdict(float))  # bound: how many were within it
+    up_to: dict[float, float] = field(
+        default_factory=lambda: defaultdict(float)
+    )  # bound: how many were within it
 
     @property
     def average_ms(self) -> int:

@@ -22,7 +22,7 @@ class Conversation(smtplib.SMTP):
     envelope_sender = ""
 
     def connect(
-        self, host: str = "localhost", port: int = 0, source_address: tuple[bytearray | bytes | str, int] | None = None
+        self, host: str = "localhost", port: int = 0, source_address: Any = None
     ) -> tuple[int, bytes]:
         code, words = super().connect(host, port, source_address)
         self.greeting = words.decode("utf-8", "replace")

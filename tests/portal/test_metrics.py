@@ -100,7 +100,7 @@ def test_what_waits_is_told_by_state_and_channel(a1):
 def test_what_was_sent_is_counted_for_an_hour_only(a1):
     message(a1, state="sent", due=T0 - HOUR / 2)
     message(a1, state="sent", due=T0 - 2 * HOUR)
-    assert list(figures._ended_last_hour(T0)) == [({"state": "sent"}, 1)]
+    assert list(figures.ended_last_hour(T0)) == [({"state": "sent"}, 1)]
 
 
 # --- the clockwork ---
