@@ -157,7 +157,7 @@ def _late(now: datetime) -> Pairs:
 
 GAUGES = [
     Gauge("portal_outbox_messages", "Messages that wait or are set aside.", _messages),
-    Gauge("portal_outboxended_last_hour", "Messages of the last hour that ended.", ended_last_hour),
+    Gauge("portal_outbox_ended_last_hour", "Messages of the last hour that ended.", ended_last_hour),
     Gauge("portal_outbox_oldest_due_seconds", "How long the oldest due message waits.", _oldest_due),
     Gauge(
         "portal_outbox_lag_seconds",
