@@ -13,18 +13,19 @@ from django.utils.translation import gettext_lazy
 from incidents import figures
 from incidents.intake import mailbox
 from portal.doctor import FAILS, LOOK, OK, Check, Verdict, register_check
+from portal.templatetags.portal_tags import duration
 
 
 def clocks(now: datetime) -> Iterator[Verdict]:
     lag, limit = figures.lag(now), settings.READY_MAX_SWEEP_AGE_SECONDS
-    seen = _("the clock that waits longest for a sweep waits for %(count)s s") % {"count": round(lag)}
+    seen = _("the clock that waits longest for a sweep waits for %(time)s") % {"time": duration(round(lag))}
     todo = _("Start workers and clockwork. One pass by hand: manage.py sweep.")
     yield Verdict(OK, seen) if lag <= limit else Verdict(FAILS, seen, todo)
 
 
 def inbox(now: datetime) -> Iterator[Verdict]:
     age, limit = figures.unread_seconds(now), settings.READY_MAX_OUTBOX_LAG_SECONDS
-    seen = _("the oldest message that came in waits for %(count)s s") % {"count": round(age)}
+    seen = _("the oldest message that came in waits for %(time)s") % {"time": duration(round(age))}
     todo = _("See whether a worker of the queue “mail” runs, and what its log says.")
     yield Verdict(OK, seen) if age <= limit else Verdict(FAILS, seen, todo)
 

@@ -237,7 +237,11 @@ def settings_summary(now: datetime) -> Verdicts:
     ]
     for each in found:
         state = FAILS if each.level >= checks.ERROR and not settings.DEBUG else LOOK
-        yield Verdict(state, f"{each.id}: {str(each.msg).partition('. ')[0]}", str(each.hint or "See manage.py check --deploy."))
+        yield Verdict(
+            state,
+            f"{each.id}: {str(each.msg).partition('. ')[0]}",
+            str(each.hint or "See manage.py check --deploy."),
+        )
     if not found:
         yield Verdict(OK, "manage.py check --deploy has nothing to say")
 

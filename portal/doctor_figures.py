@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from portal import claims, figures, restored
 from portal.doctor import FAILS, LOOK, OK, Check, Verdict, register_check
 from portal.models import CalendarVersion, OutboxMessage
+from portal.templatetags.portal_tags import duration
 
 Verdicts = Iterator[Verdict]
 
@@ -43,7 +44,7 @@ def heartbeats(now: datetime) -> Verdicts:
 def _ago(at: datetime | None, now: datetime) -> str:
     if at is None:
         return _("never ran")
-    return _("%(count)s s ago") % {"count": round((now - at).total_seconds())}
+    return _("%(time)s ago") % {"time": duration(round((now - at).total_seconds()))}
 
 
 def copy(now: datetime) -> Verdicts:
@@ -58,7 +59,7 @@ def copy(now: datetime) -> Verdicts:
 def outbox(now: datetime) -> Verdicts:
     lag, limit = claims.lag(now), settings.READY_MAX_OUTBOX_LAG_SECONDS
     todo = _("See whether workers run, and what the mail server answers: manage.py doctor asks it.")
-    seen = _("the oldest due message waits for %(count)s s") % {"count": round(lag)}
+    seen = _("the oldest due message waits for %(time)s") % {"time": duration(round(lag))}
     yield Verdict(OK, seen) if lag <= limit else Verdict(FAILS, seen, todo)
     states = [one for one in figures.waiting(now) if one.state == OutboxMessage.State.SET_ASIDE]
     if count := sum(one.count for one in states):
@@ -69,7 +70,7 @@ def outbox(now: datetime) -> Verdicts:
 
 def seals(now: datetime) -> Verdicts:
     age = figures.unsealed_seconds(now)
-    seen = _("the oldest entry of the audit without a seal is %(count)s s old") % {"count": round(age)}
+    seen = _("the oldest entry of the audit without a seal is %(time)s old") % {"time": duration(round(age))}
     todo = _("Look for “audit: … is busy” in the log of the worker of the queue “slow”.")
     yield Verdict(OK, seen) if age <= 15 * 60 else Verdict(LOOK, seen, todo)
 
@@ -124,7 +125,9 @@ def holidays(now: datetime) -> Verdicts:
 
 
 def space(now: datetime) -> Verdicts:
-    free = shutil.disk_usage(Path(settings.MEDIA_ROOT)).free
+    folder = Path(settings.MEDIA_ROOT).resolve()
+    there = next(each for each in (folder, *folder.parents) if each.exists())  # the first upload makes it
+    free = shutil.disk_usage(there).free
     state = graded(free, FREE_LOOK, FREE_FAILS)
     todo = _("Make room where MEDIA_ROOT is: without it no file is taken, and no mail is stored.")
     yield Verdict(

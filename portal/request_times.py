@@ -33,11 +33,11 @@ class Times:
         return round(1000 * self.seconds / self.count) if self.count else 0
 
     @property
-    def most_within(self) -> float | None:
-        """The least bound (seconds) within which 19 of 20 were; None where that was longer than the last bound."""
+    def most_within_ms(self) -> int | None:
+        """The least bound within which 19 of 20 were; None where that was longer than the last bound."""
         enough = QUANTILE * self.count
         bounds = sorted(bound for bound, within in self.up_to.items() if within >= enough)
-        return bounds[0] if bounds and bounds[0] != float("inf") else None
+        return round(1000 * bounds[0]) if bounds and bounds[0] != float("inf") else None
 
 
 def request_times() -> list[Times]:
