@@ -132,7 +132,7 @@ def test_a_test_mail_that_fails_is_a_failure(alone):
 def test_the_real_checks_run_to_their_end_and_leave_nothing_behind(
     clockwork, settings, tmp_path, monkeypatch
 ):
-    settings.MEDIA_ROOT = tmp_path
+    settings.MEDIA_ROOT, settings.DEBUG = tmp_path, True
     monkeypatch.setattr(
         doctor_checks.app.control, "inspect", lambda timeout: SimpleNamespace(active_queues=dict)
     )
