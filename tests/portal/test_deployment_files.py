@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -22,7 +24,7 @@ def names_read(*files: str) -> set[str]:
     return {name for file in files for name in READ.findall((ROOT / file).read_text())}
 
 
-KNOWN = names_read("portal/settings.py", "deploy/gunicorn.conf.py")
+KNOWN = names_read("portal/settings.py", "portal/metrics.py", "deploy/gunicorn.conf.py")
 
 
 def commands() -> list[list[str]]:
@@ -39,6 +41,18 @@ def test_the_table_of_settings_names_every_variable_that_is_read_and_no_other() 
     table = re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE)
     assert len(table) == len(set(table))
     assert set(table) == KNOWN
+
+
+def test_the_processes_of_a_web_server_share_their_figures_in_a_folder_of_each_start(monkeypatch) -> None:
+    monkeypatch.setenv("THREADS", "8")
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+    found = set()
+    for _ in range(2):
+        runpy.run_path(str(ROOT / "deploy" / "gunicorn.conf.py"))
+        found.add(os.environ["PROMETHEUS_MULTIPROC_DIR"])  # the second time is a reload: it stays
+    [folder] = found
+    assert list(Path(folder).iterdir()) == []
+    Path(folder).rmdir()
 
 
 def test_every_variable_that_is_set_somewhere_is_read() -> None:
