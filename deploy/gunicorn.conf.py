@@ -4,8 +4,6 @@ import os
 import tempfile
 from typing import Any
 
-from prometheus_client.multiprocess import mark_process_dead
-
 bind = f"{os.environ.get('WEB_BIND', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 workers = int(os.environ.get("WEB_WORKERS", "2"))
 threads = int(os.environ.get("THREADS", "8"))
@@ -25,4 +23,6 @@ if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
 
 
 def child_exit(server: Any, worker: Any) -> None:
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 (it looks for the folder when imported)
+
     mark_process_dead(worker.pid)

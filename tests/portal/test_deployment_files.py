@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import runpy
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,16 +44,26 @@ def test_the_table_of_settings_names_every_variable_that_is_read_and_no_other() 
     assert set(table) == KNOWN
 
 
-def test_the_processes_of_a_web_server_share_their_figures_in_a_folder_of_each_start(monkeypatch) -> None:
-    monkeypatch.setenv("THREADS", "8")
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
-    found = set()
-    for _ in range(2):
-        runpy.run_path(str(ROOT / "deploy" / "gunicorn.conf.py"))
-        found.add(os.environ["PROMETHEUS_MULTIPROC_DIR"])  # the second time is a reload: it stays
-    [folder] = found
-    assert list(Path(folder).iterdir()) == []
-    Path(folder).rmdir()
+def test_the_processes_of_a_web_server_share_their_figures_in_a_folder_of_each_start(tmp_path: Path) -> None:
+    """In a process of its own, as gunicorn reads it; the second time is a reload, and the folder stays."""
+    ask = (
+        "import os, runpy\n"
+        f"twice = [runpy.run_path({str(ROOT / 'deploy' / 'gunicorn.conf.py')!r}) and"
+        " os.environ['PROMETHEUS_MULTIPROC_DIR'] for _ in range(2)]\n"
+        "assert twice[0] == twice[1] and os.listdir(twice[0]) == []\n"
+        "from prometheus_client import Histogram\n"
+        "Histogram('x', 'x').observe(1)\n"
+        "print(os.listdir(twice[0]))\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    done = subprocess.run(
+        [sys.executable, "-c", ask],
+        env=environment | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "histogram_" in done.stdout, done.stderr
 
 
 def test_every_variable_that_is_set_somewhere_is_read() -> None:
