@@ -10,6 +10,7 @@ class IncidentsConfig(AppConfig):
         from incidents import (  # noqa: PLC0415 (needs loaded models)
             audit_source,
             checks,
+            doctor_checks,
             erasure,
             figures,
             leaving,
@@ -34,6 +35,7 @@ class IncidentsConfig(AppConfig):
         privacy_map.declare()
         erasure.register()
         figures.register()
+        doctor_checks.register()
         scans.register()
         retention.declare()
         notify.register()

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
-from incidents.models import Clock, InboundMessage, Incident
+from incidents.models import Alarm, AlarmSource, Clock, InboundMessage, Incident
 from portal.metrics import Gauge, Pairs, register_gauge
 
 DAY = timedelta(hours=24)
 State = Clock.State
-LAG, BREACHES, OVERDUE, HELD, UNREAD = (
+LAG, BREACHES, OPEN, OVERDUE, HELD, UNREAD, STORMS = (
     "portal_clock_lag_seconds",
     "portal_breaches_last_day",
+    "portal_clocks_open",
     "portal_clocks_overdue",
     "portal_inbox_held",
     "portal_inbox_oldest_due_seconds",
+    "portal_alarm_storms",
 )
 
 
@@ -28,6 +30,12 @@ def lag(now: datetime) -> float:
     due = Clock.objects.filter(attention_at__lte=now).order_by("attention_at")
     oldest = due.values_list("attention_at", flat=True).first()
     return (now - oldest).total_seconds() if oldest else 0.0
+
+
+def running(now: datetime) -> Pairs:
+    """Clocks of open incidents that run or are paused: it grows with what is open."""
+    open_ones = Incident.objects.unresolved().values("pk")
+    return _counted(Clock.objects.filter(incident__in=open_ones, state__in=[State.RUNNING, State.PAUSED]))
 
 
 def overdue(now: datetime) -> Pairs:
@@ -67,13 +75,29 @@ def unread_seconds(now: datetime) -> float:
     return (now - oldest).total_seconds() if oldest else 0.0
 
 
+def storms(now: datetime) -> int:
+    """Sources that send as many different alarms at present as make a storm; a query for each length of one."""
+    active = AlarmSource.objects.filter(is_active=True).order_by("storm_minutes")
+    found = 0
+    for minutes in active.values_list("storm_minutes", flat=True).distinct():
+        recent = Alarm.objects.filter(
+            source__in=active.order_by().filter(storm_minutes=minutes).values("pk"),
+            first_at__gt=now - timedelta(minutes=minutes),
+        ).order_by()
+        counted = recent.values("source", most=F("source__storm_threshold")).annotate(n=Count("pk"))
+        found += sum(row["n"] >= row["most"] for row in counted)
+    return found
+
+
 def register() -> None:
     """Make the room's figures known to `/metrics`."""
     for name, words, read in (
         (LAG, "How late the clockwork is for the clock that waits longest.", lambda now: [({}, lag(now))]),
+        (OPEN, "Clocks of open incidents that run or are paused.", running),
         (OVERDUE, "Clocks of open incidents that are past due and owed.", overdue),
         (BREACHES, "Promises broken within 24 hours.", breaches),
         (HELD, "What came in and waits for staff.", held),
         (UNREAD, "How long the oldest unread message waits.", lambda now: [({}, unread_seconds(now))]),
+        (STORMS, "Sources that send a storm of alarms.", lambda now: [({}, storms(now))]),
     ):
         register_gauge(Gauge(name, words, read))

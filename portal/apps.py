@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.conf import settings
 from django.core import checks
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
@@ -15,10 +16,13 @@ class PortalConfig(AppConfig):
             announcement_events,
             audit_wires,
             deployment,  # noqa: F401 (its checks register themselves)
+            doctor_checks,
+            doctor_figures,
             figures,
             privacy_map,
             retention_kinds,
             second_factor,
+            sentry,
             sessions,
         )
         from portal.announcing import ANNOUNCED  # noqa: PLC0415
@@ -39,6 +43,10 @@ class PortalConfig(AppConfig):
         checks.register(second_factor.staff_have_second_factors, checks.Tags.security, deploy=True)
         audit_wires.connect()
         figures.register()
+        doctor_checks.register()
+        doctor_figures.register()
+        if settings.SENTRY_DSN:
+            sentry.start(settings.SENTRY_DSN, settings.SENTRY_ENVIRONMENT)
         privacy_map.declare()
         retention_kinds.declare()
         post_migrate.connect(install_append_only_triggers, dispatch_uid="append_only_triggers")

@@ -12,8 +12,10 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Count, Min
+from django.utils.translation import gettext as _
 
 from portal import audit_seal, outbox
+from portal.channels.base import EMAIL
 from portal.metrics import Gauge, Pairs, register_gauge
 from portal.models import Endpoint, Heartbeat, OutboxMessage
 
@@ -46,6 +48,10 @@ class Waiting:
     def label(self) -> str:
         return str(State(self.state).label)
 
+    @property
+    def way(self) -> str:
+        return _("E-mail") if self.channel == EMAIL else _("Webhook")
+
 
 def waiting(now: datetime) -> list[Waiting]:
     """What is queued, being sent or set aside, by state and channel; what is due later has no `due_since`."""
@@ -58,20 +64,39 @@ def waiting(now: datetime) -> list[Waiting]:
     return sorted(found, key=lambda one: (State.values.index(one.state), one.channel))
 
 
+def ended_last_hour(now: datetime) -> Iterator[tuple[dict[str, str], float]]:
+    """Messages made within the last hour that were sent or dropped, by state."""
+    rows = OutboxMessage.objects.filter(state__in=[State.SENT, State.DROPPED], created_at__gt=now - HOUR)
+    for state, count in rows.order_by().values_list("state").annotate(Count("pk")):
+        yield {"state": state}, count
+
+
 @dataclass(frozen=True)
 class Beat:
-    """When a piece of the clockwork last ran; `is_late` when it should have run again since, or never did."""
+    """When a piece of the clockwork last ran, and how many seconds it may be silent; None: it is not asked for here."""
 
     name: str
     beat_at: datetime | None
+    limit: float | None
     is_late: bool
 
 
 def beats(now: datetime) -> list[Beat]:
-    """Each piece of the clockwork that runs here, by name."""
-    known = dict(Heartbeat.objects.values_list("name", "beat_at"))
-    names = sorted({*RUNS, *expected_here(), *known} - NO_SWEEPS)
-    return [Beat(name, known.get(name), _is_late(name, known.get(name), now)) for name in names]
+    """Each piece of the clockwork that runs here, by name; late is what should have run again since, or never did."""
+    known, limits = dict(Heartbeat.objects.values_list("name", "beat_at")), limits_here()
+    names = sorted({*limits, *known} - NO_SWEEPS)
+    return [
+        Beat(name, known.get(name), limits.get(name), _is_late(known.get(name), limits.get(name), now))
+        for name in names
+    ]
+
+
+def limits_here() -> dict[str, float]:
+    """How many seconds each piece that must run in this installation may be silent."""
+    return {
+        name: seconds or settings.READY_MAX_SWEEP_AGE_SECONDS
+        for name, seconds in (RUNS | expected_here()).items()
+    }
 
 
 def expected_here() -> dict[str, float]:
@@ -84,11 +109,9 @@ def expected_here() -> dict[str, float]:
     return wanted
 
 
-def _is_late(name: str, beat_at: datetime | None, now: datetime) -> bool:
-    limits = RUNS | expected_here()
-    if name not in limits:  # switched off since: its last beat is history
+def _is_late(beat_at: datetime | None, limit: float | None, now: datetime) -> bool:
+    if limit is None:  # switched off since: its last beat is history
         return False
-    limit = limits[name] or settings.READY_MAX_SWEEP_AGE_SECONDS
     return beat_at is None or (now - beat_at).total_seconds() > limit
 
 
@@ -122,12 +145,6 @@ def _oldest_due(now: datetime) -> Pairs:
         yield {"channel": channel}, age
 
 
-def _ended_last_hour(now: datetime) -> Iterator[tuple[dict[str, str], float]]:
-    rows = OutboxMessage.objects.filter(state__in=[State.SENT, State.DROPPED], created_at__gt=now - HOUR)
-    for state, count in rows.order_by().values_list("state").annotate(Count("pk")):
-        yield {"state": state}, count
-
-
 def _ages(now: datetime) -> Pairs:
     for beat in beats(now):
         if beat.beat_at is not None:
@@ -140,7 +157,7 @@ def _late(now: datetime) -> Pairs:
 
 GAUGES = [
     Gauge("portal_outbox_messages", "Messages that wait or are set aside.", _messages),
-    Gauge("portal_outbox_ended_last_hour", "Messages of the last hour that ended.", _ended_last_hour),
+    Gauge("portal_outbox_ended_last_hour", "Messages of the last hour that ended.", ended_last_hour),
     Gauge("portal_outbox_oldest_due_seconds", "How long the oldest due message waits.", _oldest_due),
     Gauge(
         "portal_outbox_lag_seconds",

@@ -82,10 +82,10 @@ def exposition(now: datetime) -> bytes:
     """Everything that `/metrics` says at `now`. Raises the database's errors."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Figures(now))
-    return generate_latest(registry) + generate_latest(_of_requests())
+    return generate_latest(registry) + generate_latest(of_requests())
 
 
-def _of_requests() -> CollectorRegistry:
+def of_requests() -> CollectorRegistry:
     """This process's own figures, or those of all that share the folder."""
     if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         return REGISTRY

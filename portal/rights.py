@@ -162,6 +162,7 @@ portal.announcement schedule               duty
 portal.announcement unpin                  duty
 portal.announcement unschedule             duty
 portal.announcement withdraw               duty own
+portal.heartbeat operations                duty
 portal.user look_as                        duty
 """
 

@@ -473,6 +473,9 @@ if TRUSTED_PROXY_COUNT:
 # Whether /status/public/ exists: the state of services that are marked public, without any sign-in.
 PUBLIC_STATUS = env.bool("PUBLIC_STATUS", default=False)
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+# Errors to a Sentry of your own (the extra “sentry”); empty: nothing is sent anywhere.
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
 
 # json: one object a line, for machines; line: for people. Both without secrets.
 LOG_FORMAT = env.str("LOG_FORMAT", default="line" if DEBUG else "json")

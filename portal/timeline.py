@@ -162,6 +162,13 @@ def guard_table(connection: BaseDatabaseWrapper, table: str) -> None:
     install(connection, table)
 
 
+def missing_triggers(connection: BaseDatabaseWrapper, table: str) -> list[str]:
+    """Names of the triggers that `table` should have, and has not as they should be. Changes nothing."""
+    return {"sqlite": _missing_on_sqlite, "postgresql": _missing_on_postgresql}[connection.vendor](
+        connection, table
+    )
+
+
 def lift_triggers(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """For `RunPython` at the head of a migration that alters `portal_purge` or `portal_purgedrow`.
 
@@ -178,14 +185,19 @@ def lift_triggers(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 def _guard_on_sqlite(connection: BaseDatabaseWrapper, table: str) -> None:
     with connection.cursor() as cursor:
+        for name in _missing_on_sqlite(connection, table):
+            cursor.execute(f"DROP TRIGGER IF EXISTS {connection.ops.quote_name(name)}")
+            cursor.execute(_sqlite_triggers(connection, table)[name])
+
+
+def _missing_on_sqlite(connection: BaseDatabaseWrapper, table: str) -> list[str]:
+    with connection.cursor() as cursor:
         cursor.execute(
             "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s", [table]
         )
         present = dict(cursor.fetchall())
-        for name, statement in _sqlite_triggers(connection, table).items():
-            if present.get(name) != statement:
-                cursor.execute(f"DROP TRIGGER IF EXISTS {connection.ops.quote_name(name)}")
-                cursor.execute(statement)
+    wanted = _sqlite_triggers(connection, table)
+    return [name for name, statement in wanted.items() if present.get(name) != statement]
 
 
 def _sqlite_triggers(connection: BaseDatabaseWrapper, table: str) -> dict[str, str]:
@@ -254,14 +266,20 @@ def _guard_on_postgresql(connection: BaseDatabaseWrapper, table: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('append_only_triggers'))")
         tables = {"purge": Purge._meta.db_table, "rows": PurgedRow._meta.db_table}
         cursor.execute(_POSTGRESQL_FUNCTION.format(**tables))
-        cursor.execute(
-            "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND tgenabled <> 'D'", [quoted]
-        )
-        present = {name for (name,) in cursor.fetchall()}
-        if present >= set(_POSTGRESQL_EVENTS):
+        if not _missing_on_postgresql(connection, table):
             return  # creating a trigger locks the table against writers: not without need
         for name, event in _POSTGRESQL_EVENTS.items():
             cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {quoted}")
             cursor.execute(
                 f"CREATE TRIGGER {name} {event.format(table=quoted)} EXECUTE FUNCTION portal_append_only()"
             )
+
+
+def _missing_on_postgresql(connection: BaseDatabaseWrapper, table: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND tgenabled <> 'D'",
+            [connection.ops.quote_name(table)],
+        )
+        present = {name for (name,) in cursor.fetchall()}
+    return [name for name in _POSTGRESQL_EVENTS if name not in present]

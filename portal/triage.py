@@ -18,6 +18,7 @@ from maintenance.models import MaintenanceWindow
 from portal.access import looked_after, person_of
 from portal.keyset import count_of
 from portal.models import OutboxMessage
+from portal.operations import may_read
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     held = looked_after(InboundMessage.objects.filter(state__in=["held", "set_aside"]), user)
     context["held"] = count_of(held).number
     context["unscanned_since"] = scans.silent_since(now)
+    context["reads_operations"] = may_read(person_of(request))
     context["has_rota"] = Shift.objects.exists()
     context["rota_gaps"] = coming_gaps(now, person_of(request)) if context["has_rota"] else []
     return context

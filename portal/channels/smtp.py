@@ -17,8 +17,16 @@ class Conversation(smtplib.SMTP):
     """An SMTP client whose line a guard watches, and that keeps the answer to DATA."""
 
     guard: Guard
+    greeting = ""
     answer = ""
     envelope_sender = ""
+
+    def connect(
+        self, host: str = "localhost", port: int = 0, source_address: Any = None
+    ) -> tuple[int, bytes]:
+        code, words = super().connect(host, port, source_address)
+        self.greeting = words.decode("utf-8", "replace")
+        return code, words
 
     def mail(self, sender: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
         """MAIL FROM with the address that bounces go to, where there is one: it need not be the From header's."""

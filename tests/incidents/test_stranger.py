@@ -66,6 +66,7 @@ VERDICTS = {
         audit/ audit/csv/ audit/jsonl/
         identity/domains/new/ identity/providers/new/
         people/invitations/new/ people/teams/new/
+        operations/
     """,
     # a page that asks for the password again
     "fresh page": "tokens/new/",

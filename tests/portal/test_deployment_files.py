@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,7 +25,7 @@ def names_read(*files: str) -> set[str]:
     return {name for file in files for name in READ.findall((ROOT / file).read_text())}
 
 
-KNOWN = names_read("portal/settings.py", "deploy/gunicorn.conf.py")
+KNOWN = names_read("portal/settings.py", "portal/metrics.py", "deploy/gunicorn.conf.py")
 
 
 def commands() -> list[list[str]]:
@@ -39,6 +42,28 @@ def test_the_table_of_settings_names_every_variable_that_is_read_and_no_other() 
     table = re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE)
     assert len(table) == len(set(table))
     assert set(table) == KNOWN
+
+
+def test_the_processes_of_a_web_server_share_their_figures_in_a_folder_of_each_start(tmp_path: Path) -> None:
+    """In a process of its own, as gunicorn reads it; the second time is a reload, and the folder stays."""
+    ask = (
+        "import os, runpy\n"
+        f"twice = [runpy.run_path({str(ROOT / 'deploy' / 'gunicorn.conf.py')!r}) and"
+        " os.environ['PROMETHEUS_MULTIPROC_DIR'] for _ in range(2)]\n"
+        "assert twice[0] == twice[1] and os.listdir(twice[0]) == []\n"
+        "from prometheus_client import Histogram\n"
+        "Histogram('x', 'x').observe(1)\n"
+        "print(os.listdir(twice[0]))\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    done = subprocess.run(
+        [sys.executable, "-c", ask],
+        env=environment | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "histogram_" in done.stdout, done.stderr
 
 
 def test_every_variable_that_is_set_somewhere_is_read() -> None:

@@ -67,7 +67,7 @@ def test_several_processes_share_the_times_of_their_requests(tmp_path):
         "import django; django.setup()\n"
         "from portal import metrics, request_watch as w\n"
         "w.SECONDS.labels('home', 'GET', '2xx').observe(0.1)\n"
-        "print(metrics.generate_latest(metrics._of_requests()).decode())"
+        "print(metrics.generate_latest(metrics.of_requests()).decode())"
     )
     more = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "portal.settings"}
     import os
@@ -100,7 +100,7 @@ def test_what_waits_is_told_by_state_and_channel(a1):
 def test_what_was_sent_is_counted_for_an_hour_only(a1):
     message(a1, state="sent", due=T0 - HOUR / 2)
     message(a1, state="sent", due=T0 - 2 * HOUR)
-    assert list(figures._ended_last_hour(T0)) == [({"state": "sent"}, 1)]
+    assert list(figures.ended_last_hour(T0)) == [({"state": "sent"}, 1)]
 
 
 # --- the clockwork ---

@@ -24,6 +24,7 @@ LEAST = {
         maintenance.maintenancewindow:override_consent portal.user:look_as
         portal.announcement:expire portal.announcement:pin portal.announcement:publish
         portal.announcement:schedule portal.announcement:unpin portal.announcement:unschedule
+        portal.heartbeat:operations
     """,
     "head_of_support": """
         incidents.incident:change_promise incidents.rca:drop_action incidents.slapolicyversion:move
