@@ -13,7 +13,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from incidents import figures as room
@@ -32,7 +31,6 @@ def may_read(user: User) -> bool:
 
 
 @login_required
-@never_cache
 @require_safe
 def operations(request: HttpRequest) -> HttpResponse:
     """403 for whoever is not on duty for all customers."""
