@@ -34,11 +34,11 @@ def signed_in(email):
     return client
 
 ada, deniz = signed_in("ada@acme.example"), signed_in("deniz@briqmind.example")
-filed = ada.post("/api/v1/incidents/", {"title": "It is down", "claimed_level": "P1", "organisation": "acme"})
+filed = ada.post("/api/v1/incidents/", {"title": "It is down", "claimed_level": "P1", "organisation": "acme"}, "application/json")
 assert filed.status_code == 201, filed.content
 reference = filed.json()["reference"]
 for client, words in ((deniz, "We look into it."), (ada, "Thank you.")):
-    said = client.post(f"/api/v1/incidents/{reference}/replies/", {"text": words})
+    said = client.post(f"/api/v1/incidents/{reference}/replies/", {"text": words}, "application/json")
     assert said.status_code in (200, 201), said.content
 for address in (f"/incidents/{reference}/", "/incidents/", "/status/"):
     assert ada.get(address).status_code == 200, address
