@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.models import Q
 
 from incidents.models import ActionPlan, ActionPlanStep, Attachment, Incident, Message, StatusUpdate
-from incidents.search_index import keep_of
+from incidents.search_index import forget_of
 from portal.models import User
 from portal.privacy import File, plain, table
 from portal.privacy_map import addresses_of
@@ -48,7 +48,7 @@ def _incidents() -> None:
         export="reference organisation title description opened_at closed_at channel claimed_level",
         who="reporter assignee intervention_by",
         scrub="title description cause remedy",
-        then=keep_of(Incident, "pk"),
+        then=forget_of(Incident, "pk"),
     )
     plain("incidents.SearchRow")  # words of the other tables' texts, made anew whenever one of those changes
     table(
@@ -78,7 +78,7 @@ def _words() -> None:
         export="incident.reference kind text is_public channel received_at",
         who="author",
         scrub="text",
-        then=keep_of(Message, "incident"),
+        then=forget_of(Message, "incident"),
     )
     table(
         "incidents.LevelValidation",
@@ -101,7 +101,7 @@ def _words() -> None:
         export="incident.reference summary impact next_steps",
         who="author",
         scrub="summary impact next_steps held_reason",
-        then=keep_of(StatusUpdate, "incident"),
+        then=forget_of(StatusUpdate, "incident"),
     )
     table(
         "incidents.ActionPlan",
@@ -109,9 +109,9 @@ def _words() -> None:
         export="incident.reference summary",
         who="author",
         scrub="summary",
-        then=keep_of(ActionPlan, "incident"),
+        then=forget_of(ActionPlan, "incident"),
     )
-    table("incidents.ActionPlanStep", scrub="text owner", then=keep_of(ActionPlanStep, "plan__incident"))
+    table("incidents.ActionPlanStep", scrub="text owner", then=forget_of(ActionPlanStep, "plan__incident"))
     table(
         "incidents.Attachment",
         own="uploaded_by",
@@ -120,7 +120,7 @@ def _words() -> None:
         scrub="name scan_note",
         files="file",
         plain="content_type",
-        then=keep_of(Attachment, "incident"),
+        then=forget_of(Attachment, "incident"),
         file=File("file", "name", lambda row: isinstance(row, Attachment) and row.is_servable),
     )
 

@@ -99,7 +99,7 @@ def _remove_texts(pks: list[int], now: datetime) -> None:
     LevelValidation.objects.filter(incident__in=pks).update(reason=REMOVED)
     Contest.objects.filter(validation__incident__in=pks).update(reason=REMOVED)
     Incident.objects.filter(pk__in=pks).update(title=REMOVED, description="", cause="", remedy="")
-    search_index.keep(pks)
+    search_index.forget(pks)
 
 
 def _remove_files(pks: list[int], now: datetime) -> None:

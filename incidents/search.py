@@ -13,7 +13,7 @@ Where nothing is found, words that are misspelt or parts of others are looked fo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial, reduce
+from functools import reduce
 from operator import and_
 from typing import Any
 
@@ -77,9 +77,7 @@ def _matches(incidents: Any, wanted: list[str], reader: User) -> list[Match]:
         found = _first(plain.filter(pk__in=_in_fts(wanted, is_staff=reader.is_agent)))
         return found or _first(plain.filter(_each(wanted, lambda word: Q(title__icontains=word))))
     found = _newest(plain, _holding(wanted, is_staff=reader.is_agent))
-    if not found and _has_trigrams():
-        return _first(_by_index(plain.filter(_each(wanted, partial(_like, is_staff=reader.is_agent)))))
-    return found
+    return found or _forgiving(plain, wanted, is_staff=reader.is_agent)
 
 
 def _first(matches: QuerySet[Incident]) -> list[Match]:
@@ -133,10 +131,23 @@ def _by_index(matches: QuerySet[Incident]) -> QuerySet[Incident]:
     return matches.order_by((F("pk") + 0).desc())
 
 
-def _like(word: str, *, is_staff: bool) -> Q:
-    """The word, one that is written alike in the title, or one there that it is part of."""
-    alike = Q(search_row__title__trigram_word_similar=word) | Q(search_row__title__contains=word)
-    return alike if len(word) > SHORTEST_LIKE else _holding([word], is_staff=is_staff)
+def _forgiving(incidents: QuerySet[Incident], wanted: list[str], *, is_staff: bool) -> list[Match]:
+    """Words that stand nowhere in what the reader sees may be misspelt, or parts of words of a title.
+
+    Whether a word is known is asked within `incidents` only: what others write must change no answer.
+    """
+    holding = {word: _holding([word], is_staff=is_staff) for word in wanted}
+    unknown = [
+        word
+        for word in wanted
+        if len(word) > SHORTEST_LIKE and word.isalpha() and not incidents.filter(holding[word]).exists()
+    ]
+    if not unknown or not _has_trigrams():
+        return []
+    for word in unknown:
+        alike = Q(search_row__title__trigram_word_similar=word)
+        holding[word] = alike | Q(search_row__title__contains=word)
+    return _first(_by_index(incidents.filter(_each(wanted, holding.__getitem__))))
 
 
 def _has_trigrams() -> bool:

@@ -99,15 +99,23 @@ def keep(pks: Sequence[int]) -> None:
     _put(rows_of(pks), is_over=True)
 
 
-def keep_of(model: type[Model], to_incident: str) -> Callable[[Sequence[Any]], None]:
-    """For texts that are changed beside the verbs: makes anew what the given rows of `model` are part of."""
+def forget(pks: Sequence[int]) -> None:
+    """The same where words were taken away for good: none of them stays in the index's own files."""
+    keep(pks)
+    if connection.vendor == "sqlite":  # which only notes that a word is gone, until it merges what it wrote
+        table = SearchRow._meta.db_table
+        with connection.cursor() as cursor:
+            cursor.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")  # noqa: S608
 
-    def kept(pks: Sequence[Any]) -> None:
+
+def forget_of(model: type[Model], to_incident: str) -> Callable[[Sequence[Any]], None]:
+    """For `portal.privacy.table`: forgets the former words of what the given rows of `model` are part of."""
+
+    def forgotten(pks: Sequence[Any]) -> None:
         rows = model._base_manager.filter(pk__in=pks)
-        incidents = set(rows.values_list(to_incident, flat=True))
-        keep(locked(incidents))
+        forget(locked(set(rows.values_list(to_incident, flat=True))))
 
-    return kept
+    return forgotten
 
 
 def locked(pks: set[int]) -> list[int]:
