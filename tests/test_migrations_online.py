@@ -29,7 +29,7 @@ def test_every_new_migration_lets_the_former_release_go_on(loader):
     new = [key for key in loader.graph.nodes if key[0] in FIRST and key[1] > FIRST[key[0]]]
     found = []
     for key in sorted(new):
-        before = loader.project_state(list(loader.graph.node_map[key].parents) or None)
+        before = loader.project_state([node.key for node in loader.graph.node_map[key].parents])
         found += faults(loader.graph.nodes[key], before)
     assert found == []
 

@@ -20,9 +20,11 @@ clockwork: publish_scheduled_update remind record_delivery raise_escalation hold
     note_automatic_mail join_alarm note_alarm_resolved note_alarm_fired_again reopen_for_alarm
 agent clockwork: close note_rca_published close_bridge
 head_of_support: change_promise
-agent reader: attend_bridge remove_watcher
+agent reader: attend_bridge
+agent reader clockwork: remove_watcher
 reader: watch
-agent manager: change_reporter move_to_team
+agent manager: move_to_team
+agent manager clockwork: change_reporter
 """
 
 RCA = """

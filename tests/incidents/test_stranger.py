@@ -476,7 +476,11 @@ def ask(client, method, address, **headers):
 
 def told(answer, address):
     """All that an answer tells: status, headers, body; but for the asked address itself and for tokens."""
-    headers = {name: value for name, value in answer.headers.items() if name != "Content-Length"}
+    headers = {
+        name: value
+        for name, value in answer.headers.items()
+        if name not in ("Content-Length", "X-Request-ID")
+    }
     text = f"{answer.status_code} {headers} {b'' if answer.streaming else answer.content}"
     text = text.replace(quote(address, safe=""), "…").replace(quote(address), "…").replace(address, "…")
     return re.sub(r'value="\w{64}"', "", text)

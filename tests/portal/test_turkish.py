@@ -83,7 +83,7 @@ def test_no_case_suffix_is_hung_on_a_placeholder():
     ("address", "words"),
     [
         ("/", ["Açık olay kayıtları", "Hizmetleriniz", "17 dk. sonra", "API down"]),
-        ("/incidents/", ["Sıradaki son zaman", "Üzerinde çalışılıyor", "Sayfa 1 / 1"]),
+        ("/incidents/", ["Sıradaki son zaman", "Üzerinde çalışılıyor", "1 olay kaydı"]),
         ("/incidents/new/", ["Sorun nedir?", "en geç 15 dakika içinde, 7/24", "Dosyalar"]),
         ("/incidents/INC-1001/", ["Gül One yanıtladı", "İşliyor", "Sürenin kullanılan bölümü: %43"]),
         ("/sla/", ["Size taahhüdümüz", "en geç 5 iş günü içinde", "Pazartesi"]),
