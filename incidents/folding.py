@@ -40,10 +40,10 @@ def words_of(texts: Iterable[str]) -> list[str]:
     for text in texts:
         for word in _all_words(text):
             if word not in found:
-                found.add(word)
                 left -= len(word.encode())
                 if left < 0:
                     return sorted(found)
+                found.add(word)
     return sorted(found)
 
 

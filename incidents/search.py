@@ -23,6 +23,7 @@ from django.db.models.expressions import RawSQL
 
 from incidents.folding import asked_for, has, words_of
 from incidents.models import Incident, SearchRow
+from incidents.models.incident import reference_of
 from portal.keyset import MOST_COUNTED
 from portal.models import User
 
@@ -46,7 +47,7 @@ def search(incidents: Any, words: str, reader: User) -> Any:
     ranks = dict.fromkeys(_named(incidents, words), NAMED)
     wanted = asked_for(words)
     for pk, title in _matches(incidents, wanted, reader) if wanted else []:
-        ranks.setdefault(pk, has(words_of([title]), wanted))
+        ranks.setdefault(pk, has(words_of([title, reference_of(pk)]), wanted))
     return incidents.filter(pk__in=list(ranks)).annotate(rank=_ranked(ranks))
 
 

@@ -24,7 +24,7 @@ from incidents.models import (
     SearchRow,
     StatusUpdate,
 )
-from incidents.models.incident import REFERENCE_OFFSET
+from incidents.models.incident import reference_of
 from incidents.models.timeline import IncidentEvent
 
 BATCH = 500
@@ -54,7 +54,7 @@ def texts_of(pks: Sequence[int]) -> dict[int, Texts]:
     for pk, title, description in Incident.objects.filter(pk__in=pks).values_list(
         "pk", "title", "description"
     ):
-        found[pk] = Texts(title, [title, f"INC-{pk + REFERENCE_OFFSET}", description])
+        found[pk] = Texts(title, [title, reference_of(pk), description])
     for of, is_public, *texts in _written(pks):
         if of in found:
             found[of].add(is_public, *texts)
@@ -82,7 +82,7 @@ def _written(pks: Sequence[int]) -> Iterator[tuple[Any, ...]]:
 def rows_of(pks: Sequence[int]) -> list[SearchRow]:
     rows = []
     for pk, texts in texts_of(pks).items():
-        named = words_of([texts.title, f"INC-{pk + REFERENCE_OFFSET}"])
+        named = words_of([texts.title, reference_of(pk)])
         public = words_of(texts.public)
         internal = sorted(set(words_of(texts.internal)) - set(public))
         rows.append(
