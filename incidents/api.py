@@ -109,7 +109,7 @@ class IncidentViewSet(OutageNouns, PeopleNouns, mixins.ListModelMixin, mixins.Re
 
     filterset_class = IncidentFilter
     serializer_class = shapes.IncidentSerializer
-    order = ("-pk",)
+    order: tuple[str, ...] = ("-pk",)
     service_path = "services"
     lookup_field = "reference"
     lookup_value_regex = "[^/]+"  # what is no reference is answered as an invented one

@@ -82,11 +82,15 @@ def _written(pks: Sequence[int]) -> Iterator[tuple[Any, ...]]:
 def rows_of(pks: Sequence[int]) -> list[SearchRow]:
     rows = []
     for pk, texts in texts_of(pks).items():
-        named = words_of([texts.title, reference_of(pk)])
         public = words_of(texts.public)
         internal = sorted(set(words_of(texts.internal)) - set(public))
         rows.append(
-            SearchRow(incident_id=pk, title=" ".join(named), public_words=public, internal_words=internal)
+            SearchRow(
+                incident_id=pk,
+                title=" ".join(words_of([texts.title, reference_of(pk)])),
+                public_words=" ".join(public),
+                internal_words=" ".join(internal),
+            )
         )
     return rows
 
@@ -170,8 +174,5 @@ def _put_into_fts(rows: list[SearchRow]) -> None:
         cursor.executemany(
             f"INSERT INTO {table} (rowid, incident_id, title, public_words, internal_words)"  # noqa: S608
             " VALUES (%s, %s, %s, %s, %s)",
-            [
-                (row.pk, row.pk, row.title, " ".join(row.public_words), " ".join(row.internal_words))
-                for row in rows
-            ],
+            [(row.pk, row.pk, row.title, row.public_words, row.internal_words) for row in rows],
         )

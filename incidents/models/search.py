@@ -18,15 +18,16 @@ from portal.models.accounts import TypedModelMeta
 
 
 class WordsField(models.TextField):
-    """Words as `incidents.folding` makes them, kept as this database searches them. Written as a list of words."""
+    """Words as `incidents.folding` makes them, with spaces between, kept as this database searches them."""
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
         return "tsvector" if connection.vendor == "postgresql" else "text"
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        if connection.vendor != "postgresql":
+            return value
         # Words hold letters, digits, dots, dashes and underscores only: nothing that would have to be escaped.
-        sign = "'" if connection.vendor == "postgresql" else ""
-        return " ".join(f"{sign}{word}{sign}" for word in value)
+        return " ".join(f"'{word}'" for word in value.split())
 
 
 @WordsField.register_lookup
@@ -36,7 +37,7 @@ class HasAll(models.Lookup):
     lookup_name = "has_all"
     prepare_rhs = False
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
         column, values = self.process_lhs(compiler, connection)
         return f"{column} @@ %s::tsquery", [*values, self.rhs]
 
