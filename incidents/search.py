@@ -30,7 +30,7 @@ from portal.models import User
 BEST_FIRST = ("-rank", "-pk")
 MOST = MOST_COUNTED + 1  # that there are more is counted, too
 NEWEST = 2_000  # looked at one by one, before an index is asked for all
-MANY = 50  # of those: then the 1,000 newest matches are near, and reading on finds them
+MANY = 20  # of those: then the 1,000 newest matches are near, and reading on finds them sooner
 SHORTEST_LIKE = 3  # letters: what is shorter is like too much
 NAMED = 100  # the rank of what a reference names
 
@@ -78,7 +78,9 @@ def _matches(incidents: Any, wanted: list[str], reader: User) -> list[Match]:
         found = _first(plain.filter(pk__in=_in_fts(wanted, is_staff=reader.is_agent)))
         return found or _first(plain.filter(_each(wanted, lambda word: Q(title__icontains=word))))
     found = _newest(plain, _holding(wanted, is_staff=reader.is_agent))
-    return found or _forgiving(plain, wanted, is_staff=reader.is_agent)
+    if found or not _has_trigrams():
+        return found
+    return _forgiving(plain, wanted, is_staff=reader.is_agent)
 
 
 def _first(matches: QuerySet[Incident]) -> list[Match]:
@@ -141,9 +143,11 @@ def _forgiving(incidents: QuerySet[Incident], wanted: list[str], *, is_staff: bo
     unknown = [
         word
         for word in wanted
-        if len(word) > SHORTEST_LIKE and word.isalpha() and not incidents.filter(holding[word]).exists()
+        if len(word) > SHORTEST_LIKE
+        and word.isalpha()
+        and (len(wanted) == 1 or not _newest(incidents, holding[word]))
     ]
-    if not unknown or not _has_trigrams():
+    if not unknown:
         return []
     for word in unknown:
         alike = Q(search_row__title__trigram_word_similar=word)

@@ -183,17 +183,18 @@ def noted(a1, g1):
     """An incident with an internal note, and words of either side."""
     made = incident(a1, T0, title="API down", description="platypus")
     actions.reply(made, by=g1, now=T0, channel="portal", text="wombat public")
-    actions.add_note(made, by=g1, now=T0, channel="portal", text="quokka internal")
+    file = SimpleUploadedFile("dingo.pdf", PDF, content_type="application/pdf")
+    actions.add_note(made, by=g1, now=T0, channel="portal", text="quokka internal", files=[file])
     return made
 
 
 def test_internal_words_are_found_by_staff_only(noted, a1, a3, g1, client):
     for reader in (a1, a3):
         assert found(reader, "platypus wombat") == references(noted)
-        for words in ("quokka", "quok", "quokka platypus", "internal"):
+        for words in ("quokka", "quok", "quokka platypus", "internal", "dingo"):
             assert found(reader, words) == []
         assert bearer(reader).get(f"{API}incidents/?q=quokka").json()["results"] == []
-    assert found(g1, "quokka") == found(g1, "quokka platypus wom") == references(noted)
+    assert found(g1, "quokka") == found(g1, "quokka platypus wom") == found(g1, "dingo") == references(noted)
     assert [row["reference"] for row in bearer(g1).get(f"{API}incidents/?q=quokka").json()["results"]]
     client.force_login(a1)
     nothing = client.get("/incidents/?show=all&q=zzzzzz").content.decode()
