@@ -214,6 +214,13 @@ def test_others_incidents_are_found_by_no_word_and_no_reference(noted, a1, b1, g
     assert set(found(g1, "wombat")) == set(references(noted, theirs))
 
 
+def test_what_others_have_more_of_pushes_nothing_of_mine_out(a1, b1, monkeypatch):
+    made = incident(a1, T0, title="Vector")
+    incident(b1, T0, title="Vector, too")
+    monkeypatch.setattr(search, "MOST", 1)
+    assert found(a1, "vector") == references(made)
+
+
 def test_staff_who_are_limited_find_what_they_look_after(noted, b1, acme):
     theirs = incident(b1, T0, title="Quokka")
     lim = agent("lim@vendor.example", "Lim", is_limited=True)
