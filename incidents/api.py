@@ -20,11 +20,11 @@ from rest_framework.response import Response
 
 from incidents import actions
 from incidents import serializers as shapes
-from incidents.forms import search
 from incidents.models import Article, Attachment, Channel, Incident, Level, Message, Status, StatusUpdate
 from incidents.models.timeline import IncidentEvent
 from incidents.outage_api import OutageNouns
 from incidents.revisions import revision_for, with_revisions
+from incidents.search import BEST_FIRST, search
 from incidents.standard import Situation
 from incidents.watching_api import PeopleNouns
 from portal.access import person_of
@@ -73,7 +73,7 @@ class IncidentFilter(django_filters.FilterSet):
         fields = ["status", "level", "organisation", "service"]
 
     def by_words(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
-        return search(queryset, value)
+        return search(queryset, value, person_of(self.request))
 
     def by_change(self, queryset: QuerySet, name: str, value: datetime) -> QuerySet:
         """By what the reader may see: to hear of a change that is hidden would be to see it."""
@@ -109,7 +109,7 @@ class IncidentViewSet(OutageNouns, PeopleNouns, mixins.ListModelMixin, mixins.Re
 
     filterset_class = IncidentFilter
     serializer_class = shapes.IncidentSerializer
-    order = ("-pk",)
+    order: tuple[str, ...] = ("-pk",)
     service_path = "services"
     lookup_field = "reference"
     lookup_value_regex = "[^/]+"  # what is no reference is answered as an invented one
@@ -124,6 +124,12 @@ class IncidentViewSet(OutageNouns, PeopleNouns, mixins.ListModelMixin, mixins.Re
             "services"
         )
         return with_revisions(found)
+
+    def filter_queryset(self, queryset: Any) -> Any:
+        """What was searched for stands best first."""
+        if self.request.query_params.get("q", "").strip():
+            self.order = BEST_FIRST
+        return super().filter_queryset(queryset)
 
     def get_object(self) -> Incident:
         self.check_permissions(self.request)

@@ -7,11 +7,11 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
-from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from incidents.actions.writing import MAX_FILES
 from incidents.models import Level, Status
+from incidents.search import BEST_FIRST, search
 from portal.models import Membership, Organisation, Service, User
 from portal.models.service_impact import Impact
 from portal.uploads import validate_upload
@@ -134,8 +134,10 @@ class FilterForm(forms.Form):
 
     @property
     def order(self) -> tuple[str, ...]:
-        """What is open stands in the order of what is due next, the rest newest first."""
+        """What was searched for stands best first; what is open by what is due next, the rest newest first."""
         chosen = self.cleaned_data if self.is_valid() else {}
+        if chosen.get("q"):
+            return BEST_FIRST
         if (chosen.get("show") or "open") == "open":
             return ("next_due_at", "-pk")
         return ("-pk",)
@@ -156,14 +158,4 @@ class FilterForm(forms.Form):
             incidents = incidents.filter(level=chosen["level"])
         if chosen.get("service"):
             incidents = incidents.filter(services=chosen["service"])
-        return search(incidents, chosen.get("q", ""))
-
-
-def search(incidents: Any, words: str) -> Any:
-    """Incidents whose reference, title or description has all the words."""
-    for word in words.split()[:8]:
-        by_reference = incidents.by_reference(word.upper()).values("pk")
-        incidents = incidents.filter(
-            Q(title__icontains=word) | Q(description__icontains=word) | Q(pk__in=by_reference)
-        )
-    return incidents
+        return search(incidents, chosen.get("q", ""), self.user)

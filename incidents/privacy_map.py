@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.db.models import Q
 
-from incidents.models import Attachment, Message
+from incidents.models import ActionPlan, ActionPlanStep, Attachment, Incident, Message, StatusUpdate
+from incidents.search_index import forget_of
 from portal.models import User
 from portal.privacy import File, plain, table
 from portal.privacy_map import addresses_of
@@ -47,7 +48,9 @@ def _incidents() -> None:
         export="reference organisation title description opened_at closed_at channel claimed_level",
         who="reporter assignee intervention_by",
         scrub="title description cause remedy",
+        then=forget_of(Incident, "pk"),
     )
+    plain("incidents.SearchRow")  # words of the other tables' texts, made anew whenever one of those changes
     table(
         "incidents.Watcher",
         own="person",
@@ -75,6 +78,7 @@ def _words() -> None:
         export="incident.reference kind text is_public channel received_at",
         who="author",
         scrub="text",
+        then=forget_of(Message, "incident"),
     )
     table(
         "incidents.LevelValidation",
@@ -97,6 +101,7 @@ def _words() -> None:
         export="incident.reference summary impact next_steps",
         who="author",
         scrub="summary impact next_steps held_reason",
+        then=forget_of(StatusUpdate, "incident"),
     )
     table(
         "incidents.ActionPlan",
@@ -104,8 +109,9 @@ def _words() -> None:
         export="incident.reference summary",
         who="author",
         scrub="summary",
+        then=forget_of(ActionPlan, "incident"),
     )
-    table("incidents.ActionPlanStep", scrub="text owner")
+    table("incidents.ActionPlanStep", scrub="text owner", then=forget_of(ActionPlanStep, "plan__incident"))
     table(
         "incidents.Attachment",
         own="uploaded_by",
@@ -114,6 +120,7 @@ def _words() -> None:
         scrub="name scan_note",
         files="file",
         plain="content_type",
+        then=forget_of(Attachment, "incident"),
         file=File("file", "name", lambda row: isinstance(row, Attachment) and row.is_servable),
     )
 

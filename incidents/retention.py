@@ -11,6 +11,7 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from incidents import search_index
 from incidents.models import (
     ActionPlan,
     ActionPlanStep,
@@ -98,6 +99,7 @@ def _remove_texts(pks: list[int], now: datetime) -> None:
     LevelValidation.objects.filter(incident__in=pks).update(reason=REMOVED)
     Contest.objects.filter(validation__incident__in=pks).update(reason=REMOVED)
     Incident.objects.filter(pk__in=pks).update(title=REMOVED, description="", cause="", remedy="")
+    search_index.forget(pks)
 
 
 def _remove_files(pks: list[int], now: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from incidents import report_mail, scans, summaries
+from incidents import report_mail, scans, search_index, summaries
 from incidents.bridge_sweep import sweep_bridges as look_at_bridges
 from incidents.intake import inbox, mailbox
 from incidents.intake.alarms.heartbeat import sweep_silence
@@ -73,3 +73,10 @@ def remind_of_rcas() -> dict[str, int]:
 @in_turns("scans", 2)
 def sweep_scans() -> dict[str, int]:
     return scans.sweep(timezone.now())
+
+
+@shared_task
+@in_turns("search")
+def fill_search() -> int:
+    """What was written beside the verbs, or by the release before, is found from the next morning on."""
+    return sum(written for _bottom, written in search_index.fill())

@@ -140,7 +140,7 @@ class Door(Limited, viewsets.GenericViewSet):
     permission_classes: Any = (IsAuthenticated, TokenScope)
     pagination_class: Any = Pages
     schema = ProblemSchema()
-    order: ClassVar[tuple[str, ...]] = ("pk",)  # of a list's pages: never null, the last one unique
+    order: tuple[str, ...] = ("pk",)  # of a list's pages: never null, the last one unique
     service_path: ClassVar[str | None] = (
         None  # to the services of a row: else no token of one service comes in
     )

@@ -30,6 +30,7 @@ from portal.models import User
 from portal.models.fields import SecretField
 
 Finder = Callable[[User], Q]
+Then = Callable[[list[Any]], None]
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Table:
     plain: frozenset[str] = frozenset()
     is_deleted: bool = False
     file: File | None = None
+    then: Then | None = None
 
     @property
     def model(self) -> type[Model]:
@@ -117,8 +119,12 @@ def table(
     plain: str = "",
     deleted: bool = False,
     file: File | None = None,
+    then: Then | None = None,
 ) -> None:
-    """Declare a table, and the history that is kept of it. For an app's ready()."""
+    """Declare a table, and the history that is kept of it. For an app's ready().
+
+    `then` is told which rows' texts were changed, in the transaction that changes them.
+    """
     declared = Table(
         label=label,
         own=(by(*own.split()) if own else None) if isinstance(own, str) else own,
@@ -131,6 +137,7 @@ def table(
         plain=words(plain),
         is_deleted=deleted,
         file=file,
+        then=then,
     )
     TABLES[label] = declared
     _declare_history(declared)

@@ -36,6 +36,7 @@ WAKES: dict[str, tuple[str, str, Period]] = {
     "monthly reports": ("incidents.tasks.send_monthly_reports", SLOW, crontab(minute="*/10")),
     "API": ("portal.tasks.purge_api", SLOW, crontab(minute="23")),
     "retention": ("portal.tasks.run_retention", SLOW, crontab(hour="2", minute="41")),
+    "search": ("incidents.tasks.fill_search", SLOW, crontab(hour="3", minute="53")),
     "calendars": ("portal.tasks.extend_calendars", SLOW, crontab(hour="3", minute="17")),
 }
 MAILBOX = ("incidents.tasks.poll_mailbox", SLOW)

@@ -148,8 +148,14 @@ def _scrub(table: Table, part: Part, scrubber: Finds) -> int:
     for pks in _portions(list(pks_naming(part, scrubber)), WRITE):
         with transaction.atomic():
             rows = table.model._base_manager.select_for_update(of=("self",)).filter(pk__in=pks).order_by("pk")
-            for pk, *values in list(rows.values_list("pk", *part.columns)):
-                changed += _change(table, pk, dict(zip(part.columns, values, strict=True)), scrubber)
+            done = [
+                pk
+                for pk, *values in list(rows.values_list("pk", *part.columns))
+                if _change(table, pk, dict(zip(part.columns, values, strict=True)), scrubber)
+            ]
+            if done and table.then:
+                table.then(done)
+            changed += len(done)
     return changed
 
 

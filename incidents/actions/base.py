@@ -10,7 +10,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from incidents import notify, rules
+from incidents import notify, rules, search_index
 from incidents.actions.impacts import note_level
 from incidents.actions.rca_owing import owe, published_already
 from incidents.clockwork import recompute
@@ -140,7 +140,7 @@ def _check(verb: str, incident: Incident, by: User | None, revision: int | None)
 
 
 def finish(act: Act) -> None:
-    """Clocks, summary row and messages of an act, in its transaction."""
+    """Clocks, summary row, search row and messages of an act, in its transaction."""
     incident = act.incident
     if not act.is_quiet and any(event.kind not in QUIET for event in act.events):
         incident.revision += 1
@@ -155,4 +155,6 @@ def finish(act: Act) -> None:
     owe(incident, ledger, by=act.by, now=act.now, channel=act.channel)
     if incident.level != level:
         note_level(incident)
+    if search_index.tells_of_texts(act.events):
+        search_index.keep([incident.pk])
     notify.announce(incident, act.events, act.now)

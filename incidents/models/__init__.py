@@ -46,6 +46,7 @@ from incidents.models.rca import (
 )
 from incidents.models.rca_timeline import RCARemark
 from incidents.models.report import MonthlyReport
+from incidents.models.search import SearchRow
 from incidents.models.timeline import IncidentEvent
 
 __all__ = [
@@ -96,6 +97,7 @@ __all__ = [
     "SLAPolicy",
     "SLAPolicyVersion",
     "SLATarget",
+    "SearchRow",
     "Shift",
     "Status",
     "StatusUpdate",

@@ -27,6 +27,11 @@ REFERENCE_OFFSET = 1000
 REFERENCE = re.compile(r"INC-([1-9]\d{0,17})", re.ASCII)
 
 
+def reference_of(pk: int) -> str:
+    """What the incident with this id is called: INC-1042."""
+    return f"INC-{pk + REFERENCE_OFFSET}"
+
+
 class Status(models.TextChoices):
     REPORTED = "reported", _("Reported")
     ACKNOWLEDGED = "acknowledged", _("Acknowledged")
@@ -252,7 +257,7 @@ class Incident(models.Model):
 
     @property
     def reference(self) -> str:
-        return f"INC-{self.pk + REFERENCE_OFFSET}"
+        return reference_of(self.pk)
 
     @property
     def is_unresolved(self) -> bool:
