@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.mutation import switch
 from tests.mutation.pool import Runner, forked, hunting, recording
 from tests.mutation.sites import EXCLUDED, LEFT_OUT, PACKAGES, ROOT, Found, Site
 
@@ -154,7 +155,7 @@ class Mutation:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:
-        self.runner = Runner(session)
+        self.runner, self.loading = Runner(session), set(switch.hits)
         if self.options.own:
             self.hunt_alone()
             return True
@@ -233,7 +234,7 @@ class Mutation:
                 self.settle(site, "equivalent", same[site.key])
             elif self.options.resume and self.verdicts.holds(site):
                 self.settle(site, "killed", f"by {self.verdicts.killer(site)} (in an earlier run)")
-            elif site.is_import:
+            elif site.is_import or (number in self.loading and not reaching[number]):
                 alone.append(number)
             elif not reaching[number]:
                 self.settle(site, "survived", "no test reaches it")
