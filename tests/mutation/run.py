@@ -242,7 +242,8 @@ class Mutation:
                 tests = functools.partial(self.ordered, site, reaching[number])
                 forks.append((number, hunting(self.runner, number, tests, limit)))
         for number, result, seconds in forked(forks, self.options.jobs, limit + 60):
-            if self.sites[number].is_late and result and not result["killer"]:
+            is_open = result and not result["killer"]
+            if self.sites[number].is_late and is_open and not self.options.quick:
                 alone.append(number)  # something may have copied the value when its module loaded
             else:
                 self.judge(number, result, f"{seconds:.1f} s")

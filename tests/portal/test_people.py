@@ -361,7 +361,8 @@ def test_a_dead_link_is_the_page_of_an_invented_one(client, acme, a2, end, at_t0
         dead, invented = method(f"/invitations/{token}/"), method(f"/invitations/{'x' * 43}/")
         assert (dead.status_code, invented.status_code) == (404, 404)
         assert dead.content == invented.content
-        assert dict(dead.headers) == dict(invented.headers)
+        said, other = ({**answer.headers, "X-Request-ID": ""} for answer in (dead, invented))
+        assert said == other
     before = Membership.objects.count()
     with pytest.raises(Refused):
         invitation_verbs.accept(
