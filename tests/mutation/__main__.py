@@ -31,7 +31,9 @@ def options() -> argparse.Namespace:
         "--resume", action="store_true", help="count what was killed before by a test and source as they are"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="start no process of its own for what a loaded module may have copied"
+        "--quick",
+        action="store_true",
+        help="start no process of its own for what a loaded module may have copied",
     )
     parser.add_argument("--limit", type=float, default=600, help="seconds that one mutant may take (600)")
     parser.add_argument("--shard", default="1/1", help="the share of the sites to run: 1/2, 2/2")
