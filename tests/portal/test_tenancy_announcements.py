@@ -129,6 +129,8 @@ def test_the_desk_says_why_an_agent_does_not_publish(client, g1, m1):
         client.force_login(person)
         assert bool(client.get(change).context["refusal"]) is is_refused
         assert bool(client.get(verb).context["refusal"]) is is_refused
+        offered = {each.name for each in client.get(change).context["verbs"]}
+        assert ("publish" in offered) is not is_refused
 
 
 def test_an_organisation_that_is_off_is_not_among_the_readers(acme, a1, nordwind, b1, g1, m1):

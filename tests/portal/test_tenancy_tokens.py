@@ -10,7 +10,7 @@ from allauth.mfa.models import Authenticator
 
 from maintenance.models import MaintenanceWindow, WindowOrganisation, WindowService
 from portal import second_factor, tokens
-from portal.models import ApiToken, Membership, Service, ServiceImpact, StatusSubscription
+from portal.models import ApiToken, Membership, Organisation, Service, ServiceImpact, StatusSubscription
 from portal.token_views import TokenForm
 from portal.verbs import Refused
 from tests.conftest import T0
@@ -126,3 +126,16 @@ def test_home_holds_no_incident_of_a_colleague_for_who_sees_their_own(client, a1
     page = client.get("/")
     assert CANARY not in page.content.decode()
     assert not page.context["open"]
+
+
+def test_a_service_s_mails_are_for_one_s_own_organisations_that_stand(client, a1, acme, nordwind):
+    service = acme.subscriptions.order_by("pk").first().service
+    Membership.objects.create(user=a1, organisation=nordwind, role="member")
+    client.force_login(a1)
+    page = client.get(f"/status/{service.slug}/mails/").context
+    assert set(page["others"]) == {acme, nordwind}
+    Organisation.objects.filter(pk=nordwind.pk).update(is_active=False)
+    page = client.get(f"/status/{service.slug}/mails/").context
+    assert list(page["others"]) == [acme]
+    given = {"organisation": "nordwind", "wanted": "yes"}
+    assert client.post(f"/status/{service.slug}/mails/", given).status_code == 404
