@@ -179,7 +179,7 @@ def test_managers_read_the_address_of_their_people_and_not_of_staff(acme, a1, a2
     api = APIClient()
     for reader, expected in ((a2, {"203.0.113.9", None}), (h1, {"203.0.113.9"})):
         api.force_authenticate(reader)
-        answer = api.get(f"{API}audit/")
+        answer = api.get(f"{API}audit-entries/")
         assert answer.status_code == 200, answer.content
         rows = answer.json()["results"]
         rows = [row for row in rows if row["kind"] == "signed_in"]

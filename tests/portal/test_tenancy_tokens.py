@@ -132,10 +132,10 @@ def test_a_service_s_mails_are_for_one_s_own_organisations_that_stand(client, a1
     service = acme.subscriptions.order_by("pk").first().service
     Membership.objects.create(user=a1, organisation=nordwind, role="member")
     client.force_login(a1)
-    page = client.get(f"/status/{service.slug}/mails/").context
+    page = client.get(f"/status/{service.slug}/subscription/").context
     assert set(page["others"]) == {acme, nordwind}
     Organisation.objects.filter(pk=nordwind.pk).update(is_active=False)
-    page = client.get(f"/status/{service.slug}/mails/").context
+    page = client.get(f"/status/{service.slug}/subscription/").context
     assert list(page["others"]) == [acme]
     given = {"organisation": "nordwind", "wanted": "yes"}
-    assert client.post(f"/status/{service.slug}/mails/", given).status_code == 404
+    assert client.post(f"/status/{service.slug}/subscription/", given).status_code == 404
