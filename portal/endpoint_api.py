@@ -71,7 +71,7 @@ class EndpointViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         user = person_of(self.request)
         visible: Any = Endpoint.objects.visible_to(user).exclude(organisation=None)
         if self.action == "list":
-            visible = visible.filter(organisation__in=managed_by(user), removed_at=None)
+            visible = visible.filter(organisation__in=managed_by(user))
         return narrowed(visible, self.request).select_related("organisation", "created_by")
 
     def get_object(self) -> Endpoint:

@@ -70,7 +70,6 @@ from incidents.actions.outage_children import (
 from incidents.actions.people import (
     add_watcher,
     change_reporter,
-    colleagues,
     move_to_team,
     remove_watcher,
     reported_and_open,
@@ -149,7 +148,6 @@ __all__ = [
     "close",
     "close_action",
     "close_bridge",
-    "colleagues",
     "comment_rca",
     "confirm",
     "contest_lowering",

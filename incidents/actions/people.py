@@ -11,7 +11,7 @@ from incidents.actions.base import Act, Refused, acting
 from incidents.models import Incident, Status, Watcher
 from incidents.models.people_timeline import ReporterChanged, TeamChanged, WatcherAdded, WatcherRemoved
 from portal import access
-from portal.models import Membership, Organisation, Team, User
+from portal.models import Organisation, Team, User
 
 
 def watch(
@@ -159,9 +159,3 @@ def stop_watching(
     """They watch nothing of the organisation any more."""
     for row in Watcher.objects.filter(person=person, incident__organisation=organisation).order_by("pk"):
         remove_watcher(row.incident, person=person, by=by, now=now, channel=channel)
-
-
-def colleagues(organisation: Organisation) -> list[User]:
-    """The active people of the organisation, by name; no staff."""
-    rows = Membership.objects.filter(organisation=organisation).values("user")
-    return list(User.objects.filter(pk__in=rows, is_active=True, staff_role="").order_by("name", "pk"))

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     atomic = False  # the indexes are built beside those who work
 
     dependencies = [
-        ('incidents', '0014_ops'),
+        ('incidents', '0015_search'),
         ('maintenance', '0001_initial'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

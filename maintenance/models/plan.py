@@ -30,15 +30,11 @@ def validate_reminders(value: object) -> None:
 
 
 class MaintenancePlanManager(models.Manager["MaintenancePlan"]):
-    def of(self, organisation: Organisation | int) -> MaintenancePlan:
-        """The plan of the organisation's support plan; the standard (unsaved) where it names none.
+    def of_each(self, organisations: Iterable[Organisation]) -> dict[int, MaintenancePlan]:
+        """The plan of each organisation's support plan, by its id; the standard (unsaved) where it names none.
 
         `support_plans` is the relation by which the room above, incidents, points here.
         """
-        return self.filter(support_plans__organisation=organisation).first() or MaintenancePlan()
-
-    def of_each(self, organisations: Iterable[Organisation]) -> dict[int, MaintenancePlan]:
-        """The plan of each organisation, by its id: like `of`, for many at once."""
         pks = [organisation.pk for organisation in organisations]
         pairs = self.filter(support_plans__organisation__in=pks).values_list(
             "support_plans__organisation", "pk"

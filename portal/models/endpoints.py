@@ -28,14 +28,13 @@ def new_secret() -> str:
 
 class EndpointQuerySet(models.QuerySet["Endpoint"]):
     def visible_to(self, user: User) -> EndpointQuerySet:
-        """What is not removed: of the user's organisations; for staff all of them; for a stranger none."""
+        """What is not removed: of the organisations that the user sees; for staff without limits all of them."""
         if not user.is_active:  # nor is anybody anonymous
             return self.none()
         present = self.filter(removed_at=None)
         if user.is_unlimited:
             return present
-        own = present.filter(organisation__in=Organisation.objects.visible_to(user).values("pk"))
-        return own | present.filter(organisation=None) if user.is_agent else own
+        return present.filter(organisation__in=Organisation.objects.visible_to(user).values("pk"))
 
 
 class Endpoint(models.Model):

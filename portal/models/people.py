@@ -12,7 +12,7 @@ from django.db import models
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
-from portal.models.accounts import Membership, Organisation, Role, Team, TypedModelMeta, User, Visibility
+from portal.models.accounts import Organisation, Role, Team, TypedModelMeta, Visibility
 
 INVITATION_LASTS = timedelta(days=7)
 
@@ -29,15 +29,6 @@ def token_of(nonce: str, key: str) -> str:
 
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):
-    def visible_to(self, user: User) -> InvitationQuerySet:
-        """For managers those of their organisations, for staff those of the organisations they look after."""
-        if not user.is_active:  # nor is anybody anonymous
-            return self.none()
-        if user.is_agent:
-            return self.filter(organisation__in=Organisation.objects.visible_to(user).values("pk"))
-        managed = Membership.objects.filter(user=user, role=Role.MANAGER, organisation__is_active=True)
-        return self.filter(organisation__in=managed.values("organisation"))
-
     def open(self, now: datetime) -> InvitationQuerySet:
         return self.filter(accepted_at=None, withdrawn_at=None, expires_at__gt=now)
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from portal.models.accounts import Organisation, TypedModelMeta
 from portal.models.catalog import Service
-
-if TYPE_CHECKING:
-    from portal.models.accounts import User
 
 
 class Impact(models.TextChoices):
@@ -22,13 +17,6 @@ class Impact(models.TextChoices):
 
 
 class ServiceImpactQuerySet(models.QuerySet["ServiceImpact"]):
-    def visible_to(self, user: User) -> ServiceImpactQuerySet:
-        if not user.is_active:  # nor is anybody anonymous
-            return self.none()
-        if user.is_unlimited:
-            return self
-        return self.filter(organisation__in=Organisation.objects.visible_to(user))
-
     def open(self) -> ServiceImpactQuerySet:
         return self.filter(until_at=None)
 

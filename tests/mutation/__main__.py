@@ -27,6 +27,15 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--site", default="", help="only this site: FILE:LINE, or its whole key")
     parser.add_argument("--again", action="store_true", help="only what survived the last run")
+    parser.add_argument(
+        "--resume", action="store_true", help="count what was killed before by a test and source as they are"
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="start no process of its own for what a loaded module may have copied",
+    )
+    parser.add_argument("--limit", type=float, default=600, help="seconds that one mutant may take (600)")
     parser.add_argument("--shard", default="1/1", help="the share of the sites to run: 1/2, 2/2")
     parser.add_argument("--jobs", type=int, default=2, help="processes at once (2)")
     parser.add_argument("--record-only", action="store_true", help="note which test reaches what, and stop")

@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
+from tests.mutation import switch
 from tests.mutation.pool import Runner, forked, hunting, recording
 from tests.mutation.sites import EXCLUDED, LEFT_OUT, PACKAGES, ROOT, Found, Site
 
 VAR = Path(os.environ.get("VAR_DIR", ROOT / "var")) / "mutation"
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 EAGER = re.compile(r"leak|stranger|role|visib|permission|limited|right|rules|tenan|scope")
-LIMIT = 600.0  # seconds that one mutant may take
 
 
 def equivalents() -> dict[str, str]:
@@ -47,6 +47,34 @@ def fingerprint(paths: list[Path]) -> str:
     for path in paths:
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+class Verdicts:
+    """Site's key -> the test that killed its mutant last, and the texts (source, test file) that stand for it."""
+
+    def __init__(self) -> None:
+        self.file = VAR / "verdicts.json"
+        self.kept: dict[str, dict] = json.loads(self.file.read_text()) if self.file.exists() else {}
+
+    def killer(self, site: Site) -> str:
+        return self.kept.get(site.key, {}).get("killer", "")
+
+    def holds(self, site: Site) -> bool:
+        """Whether neither the source nor the killer's file has changed since."""
+        kept = self.kept.get(site.key)
+        return bool(kept) and kept["texts"] == self.texts(site, kept["killer"])
+
+    def note(self, site: Site, killer: str) -> None:
+        self.kept.pop(site.key, None)
+        if killer:
+            self.kept[site.key] = {"killer": killer, "texts": self.texts(site, killer)}
+        VAR.mkdir(parents=True, exist_ok=True)
+        self.file.write_text(json.dumps(self.kept, indent=1))
+
+    @staticmethod
+    def texts(site: Site, killer: str) -> str:
+        paths = [ROOT / site.path, ROOT / killer.split("::")[0]]
+        return fingerprint([path for path in paths if path.is_file()])
 
 
 class Records:
@@ -117,6 +145,7 @@ class Mutation:
     def __init__(self, options: Any, found: Found) -> None:
         self.options, self.sites, self.left_out = options, found.sites, found.left_out
         self.records = Records(found.sites)
+        self.verdicts = Verdicts()
         self.survivors: list[tuple[Site, str]] = []
         self.killers: dict[str, list[str]] = defaultdict(
             list
@@ -126,7 +155,7 @@ class Mutation:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:
-        self.runner = Runner(session)
+        self.runner, self.loading = Runner(session), set(switch.hits)
         if self.options.own:
             self.hunt_alone()
             return True
@@ -196,34 +225,38 @@ class Mutation:
         return found[part - 1 :: of]
 
     def hunt(self) -> None:
-        started, numbers = time.monotonic(), self.chosen()
+        started, numbers, limit = time.monotonic(), self.chosen(), self.options.limit
         reaching, same = self.records.reaching(self.runner.items), equivalents()
         forks, alone = [], []
         for number in numbers:
             site = self.sites[number]
             if site.key in same:
                 self.settle(site, "equivalent", same[site.key])
-            elif site.is_import:
+            elif self.options.resume and self.verdicts.holds(site):
+                self.settle(site, "killed", f"by {self.verdicts.killer(site)} (in an earlier run)")
+            elif site.is_import or (number in self.loading and not reaching[number]):
                 alone.append(number)
             elif not reaching[number]:
                 self.settle(site, "survived", "no test reaches it")
             else:
                 tests = functools.partial(self.ordered, site, reaching[number])
-                forks.append((number, hunting(self.runner, number, tests, LIMIT)))
-        for number, result, seconds in forked(forks, self.options.jobs, LIMIT + 60):
-            if self.sites[number].is_late and result and not result["killer"]:
+                forks.append((number, hunting(self.runner, number, tests, limit)))
+        for number, result, seconds in forked(forks, self.options.jobs, limit + 60):
+            is_open = result and not result["killer"]
+            if self.sites[number].is_late and is_open and not self.options.quick:
                 alone.append(number)  # something may have copied the value when its module loaded
             else:
                 self.judge(number, result, f"{seconds:.1f} s")
         lonely = [(number, functools.partial(self.start_alone, number)) for number in alone]
-        for number, result, seconds in forked(lonely, self.options.jobs, 2 * LIMIT):
+        for number, result, seconds in forked(lonely, self.options.jobs, 2 * limit):
             self.judge(number, result, f"a process of its own, {seconds:.0f} s")
         self.finish(numbers, time.monotonic() - started)
 
     def ordered(self, site: Site, tests: list[str]) -> list[str]:
-        """What killed lately in the same file comes first."""
+        """What killed this mutant before comes first, then what killed lately in the same file."""
         reached = set(tests)
-        lately = [name for name in dict.fromkeys(reversed(self.killers[site.path])) if name in reached][:12]
+        names = [self.verdicts.killer(site), *reversed(self.killers[site.path])]
+        lately = [name for name in dict.fromkeys(names) if name in reached][:12]
         return [*lately, *(name for name in tests if name not in lately)]
 
     def judge(self, number: int, result: dict | None, how: str) -> None:
@@ -231,9 +264,11 @@ class Mutation:
         if result is None:
             self.settle(site, "killed", f"by hanging or dying ({how})")
         elif result["killer"]:
+            self.verdicts.note(site, result["killer"])
             self.killers[site.path].append(result["killer"])
             self.settle(site, "killed", f"by {result['killer']} (test {result['ran']}, {how})")
         else:
+            self.verdicts.note(site, "")
             late = "out of time: " if result.get("is_late") else ""
             self.settle(site, "survived", f"{late}all {result['ran']} tests that reach it pass ({how})")
 

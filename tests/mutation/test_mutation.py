@@ -76,7 +76,8 @@ PLANTED = [  # operator, what is written, what runs instead
 
 
 @pytest.fixture(autouse=True)
-def _switched_off():
+def _switched_off(monkeypatch, tmp_path):
+    monkeypatch.setattr(run, "VAR", tmp_path / "var")
     yield
     switch.active = -1
     switch.hits.clear()
@@ -217,6 +218,23 @@ def test_a_filter_that_no_test_holds_survives_and_fails_the_run(plant, capsys, i
     assert mutation.exit_code == exit_code
     assert result["killer"] == ("hides theirs" if is_held else "")
     assert ("SURVIVED" in capsys.readouterr().out) is not is_held
+
+
+@pytest.mark.parametrize(("changed", "holds"), [("", True), ("source.py", False), ("test_x.py", False)])
+def test_a_verdict_holds_as_long_as_its_source_and_its_killer_are_as_they_were(
+    monkeypatch, tmp_path, changed, holds
+):
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    for name in ("source.py", "test_x.py"):
+        (tmp_path / name).write_text("as it was")
+    site = types.SimpleNamespace(key="a site", path="source.py")
+    run.Verdicts().note(site, "test_x.py::test_it")
+    if changed:
+        (tmp_path / changed).write_text("changed")
+    kept = run.Verdicts()
+    assert (kept.killer(site), kept.holds(site)) == ("test_x.py::test_it", holds)
+    kept.note(site, "")
+    assert run.Verdicts().killer(site) == ""
 
 
 def test_a_test_that_fails_anyway_kills_nothing():
