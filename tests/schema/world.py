@@ -11,7 +11,7 @@ from incidents import actions
 from incidents.defaults import plan_for
 from incidents.models import RCA, Incident, SupportPlan
 from maintenance import actions as maintenance
-from portal import announcing, people_verbs, tokens
+from portal import announcing, invitation_verbs, tokens
 from portal.models import Endpoint, Organisation, Team, User
 from tests import factories
 from tests.incidents import rca_world
@@ -98,5 +98,5 @@ def rooms(now: datetime, cast: dict[str, User], acme: Organisation) -> None:
     )
     factories.channel(acme, "slack", access_token="xoxb", room_id="C02")
     Team.objects.create(organisation=acme, name="Night shift")
-    people_verbs.invite(acme, email="new@acme.example", role="member", by=a2, now=now)
+    invitation_verbs.invite(acme, email="new@acme.example", role="member", by=a2, now=now)
     tokens.create(a1, name="another", scope="read", days=9, now=now, by=a1)
