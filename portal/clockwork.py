@@ -39,11 +39,12 @@ class Clockwork(PersistentScheduler):
         return count
 
     def look(self, queue: str) -> int:
+        broker = self.connection
         try:
-            with self.connection.channel() as channel:
+            with broker.channel() as channel:
                 found = channel.queue_declare(queue, passive=True)  # type: ignore[attr-defined]
                 return int(found.message_count)
-        except (
-            Exception
-        ):  # an empty queue is none at some brokers; and one that is away says so when it is given to
+        except broker.channel_errors:  # an empty queue is none at some brokers
+            return 0
+        except broker.connection_errors:  # whoever gives the wake-up says that the broker is away
             return 0

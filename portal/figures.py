@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Count, Min
 from django.utils.translation import gettext as _
 
@@ -82,13 +84,24 @@ class Beat:
 
 
 def beats(now: datetime) -> list[Beat]:
-    """Each piece of the clockwork that runs here, by name; late is what should have run again since, or never did."""
+    """Each piece of the clockwork that runs here, by name; late is what should have run since it last did.
+
+    What never ran has its time from when the database was brought to this release: the nightly pieces of a new
+    installation are not late before their first night.
+    """
     known, limits = dict(Heartbeat.objects.values_list("name", "beat_at")), limits_here()
+    since = migrated_at() if limits.keys() - known.keys() else None
     names = sorted({*limits, *known} - NO_SWEEPS)
     return [
-        Beat(name, known.get(name), limits.get(name), _is_late(known.get(name), limits.get(name), now))
+        Beat(name, known.get(name), limits.get(name), _is_late(known.get(name, since), limits.get(name), now))
         for name in names
     ]
+
+
+def migrated_at() -> datetime | None:
+    """When the newest migration was applied; None where that is not on record."""
+    applied = MigrationRecorder(connection).applied_migrations().values()
+    return max((each.applied for each in applied), default=None)
 
 
 def limits_here() -> dict[str, float]:
@@ -109,10 +122,10 @@ def expected_here() -> dict[str, float]:
     return wanted
 
 
-def _is_late(beat_at: datetime | None, limit: float | None, now: datetime) -> bool:
+def _is_late(since: datetime | None, limit: float | None, now: datetime) -> bool:
     if limit is None:  # switched off since: its last beat is history
         return False
-    return beat_at is None or (now - beat_at).total_seconds() > limit
+    return since is None or (now - since).total_seconds() > limit
 
 
 def unsealed_seconds(now: datetime) -> float:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations.state import ProjectState
+from django.db.migrations.operations import AddIndex
+
+
+def _plain_or_online(schema_editor: BaseDatabaseSchemaEditor) -> type[AddIndex]:
+    return AddIndexConcurrently if schema_editor.connection.vendor == "postgresql" else AddIndex
 
 
 class AddIndexOnline(AddIndexConcurrently):
@@ -14,23 +20,15 @@ class AddIndexOnline(AddIndexConcurrently):
     """
 
     def database_forwards(
-        self,
-        app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,
-        to_state: ProjectState,
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
     ) -> None:
-        is_able = schema_editor.connection.vendor == "postgresql"
-        way = super().database_forwards if is_able else super(AddIndexConcurrently, self).database_forwards
-        way(app_label, schema_editor, from_state, to_state)
+        _plain_or_online(schema_editor).database_forwards(
+            self, app_label, schema_editor, from_state, to_state
+        )
 
     def database_backwards(
-        self,
-        app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,
-        to_state: ProjectState,
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
     ) -> None:
-        is_able = schema_editor.connection.vendor == "postgresql"
-        way = super().database_backwards if is_able else super(AddIndexConcurrently, self).database_backwards
-        way(app_label, schema_editor, from_state, to_state)
+        _plain_or_online(schema_editor).database_backwards(
+            self, app_label, schema_editor, from_state, to_state
+        )

@@ -8,6 +8,8 @@ import sys
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
@@ -106,8 +108,9 @@ def test_what_was_sent_is_counted_for_an_hour_only(a1):
 # --- the clockwork ---
 
 
-def test_a_piece_of_the_clockwork_is_late_after_its_time_and_when_it_never_ran(db, settings):
+def test_a_piece_of_the_clockwork_is_late_after_its_time_and_when_it_never_ran(db, settings, monkeypatch):
     settings.IMAP_URL = settings.CLAMAV_URL = ""
+    monkeypatch.setattr(figures, "migrated_at", lambda: T0 - timedelta(hours=2))
     heartbeat.beat("clocks", T0 - timedelta(seconds=90))
     heartbeat.beat("outbox", T0 - timedelta(seconds=91))
     heartbeat.beat("retention", T0 - timedelta(hours=25))
@@ -120,6 +123,29 @@ def test_a_piece_of_the_clockwork_is_late_after_its_time_and_when_it_never_ran(d
     assert not late["mailbox"]
     settings.IMAP_URL = "imaps://in@mail.example/INBOX"
     assert {beat.name: beat.is_late for beat in figures.beats(T0)}["mailbox"]
+
+
+def test_what_never_ran_has_its_time_from_the_installation_on(db, settings, monkeypatch):
+    settings.IMAP_URL = settings.CLAMAV_URL = ""
+
+    def late(installed):
+        monkeypatch.setattr(figures, "migrated_at", lambda: installed)
+        return {beat.name for beat in figures.beats(T0) if beat.is_late}
+
+    assert late(T0 - timedelta(seconds=90)) == set()
+    assert late(T0 - timedelta(hours=1)) == {*figures.RUNS} - {"retention"}
+    assert late(T0 - timedelta(days=2)) == {*figures.RUNS}
+    assert late(None) == {*figures.RUNS}
+
+
+def test_the_installation_is_as_old_as_its_newest_migration(db):
+    recorder = MigrationRecorder(connection)
+    recorder.ensure_schema()
+    recorder.Migration.objects.all().delete()
+    assert figures.migrated_at() is None
+    for days in (3, 9):
+        recorder.Migration.objects.create(app="x", name=f"{days}", applied=T0 - timedelta(days=days))
+    assert figures.migrated_at() == T0 - timedelta(days=3)
 
 
 def test_the_age_of_what_no_seal_covers_is_told(a1):
@@ -190,10 +216,13 @@ def test_no_figure_names_anybody(a1, acme):
         assert word not in text
 
 
-def test_a_scrape_asks_as_much_of_many_incidents_as_of_one(a1, django_assert_max_num_queries):
+def test_a_scrape_asks_as_much_of_many_incidents_as_of_one(a1, settings, django_assert_max_num_queries):
+    settings.IMAP_URL = settings.CLAMAV_URL = ""
     for number in range(5):
         incident(a1, T0, title=f"no {number}")
         message(a1, due=T0 + timedelta(seconds=number))
+    for name in figures.RUNS:
+        heartbeat.beat(name, T0)
     with django_assert_max_num_queries(25):
         said(T0 + HOUR)
 
