@@ -65,15 +65,15 @@ def before_the_newest_migration(folder: Path) -> Path:
         place.mkdir()
         tree = subprocess.run(["git", "archive", f"{commit}^1"], cwd=ROOT, capture_output=True, check=True)
         subprocess.run(["tar", "-x"], cwd=place, input=tree.stdout, check=True)
-        if all(has_one_end(place / app / "migrations") for app in APPS):
+        if all(is_whole(place / app / "migrations") for app in APPS):
             return place
     raise AssertionError("no commit before a migration could be served")
 
 
-def has_one_end(folder: Path) -> bool:
-    """Whether no two migrations bear one number, as before two branches are joined."""
-    numbers = [path.name[:4] for path in folder.glob("0*.py")]
-    return len(numbers) == len(set(numbers))
+def is_whole(folder: Path) -> bool:
+    """Whether migrations are numbered one by one: as branches are joined, one may be there twice or not yet."""
+    numbers = sorted(int(path.name[:4]) for path in folder.glob("0*.py"))
+    return numbers == list(range(1, len(numbers) + 1))
 
 
 def run(place: Path, environment: dict[str, str], *command: str) -> str:
